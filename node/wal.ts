@@ -1,0 +1,131 @@
+/**
+ * Write-ahead file: what this node's key has signed, on disk before it leaves the process.
+ * One line per record: CRC-32 of the JSON in hex, a space, the JSON. Reading it back after a crash is what keeps an honest
+ * validator from contradicting itself.
+ * @module
+ */
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, truncateSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { crc32 } from 'node:zlib'
+import * as z from 'zod'
+import type { WriteAheadRecord } from '#shared/hhcm/types.ts'
+import type { Hash } from '#shared/types.ts'
+
+const hash = z.templateLiteral(['0x', z.string().regex(/^[0-9a-f]{64}$/)]).transform((text): Hash => text)
+const slot = z.int().nonnegative()
+const checkpoint = z.strictObject({ slot, blockHash: hash })
+const recordSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('package'), slot, lane: z.int().nonnegative(), hash }),
+  z.strictObject({ kind: z.literal('coSignature'), slot, lane: z.int().nonnegative(), hash }),
+  z.strictObject({ kind: z.literal('block'), slot, hash }),
+  z.strictObject({ kind: z.literal('vote'), source: checkpoint, target: checkpoint }),
+])
+
+/** Records of one kind that survive compaction: enough for any slot a peer could still ask about. */
+const KEEP_PER_KIND = 256
+const COMPACT_ABOVE = 8192
+
+/** `intact` includes a torn last record: its fsync never returned, so nothing that depends on it was sent. */
+export type WalCondition = 'missing' | 'intact' | 'damaged'
+
+export type Wal = Readonly<{
+  condition: WalCondition
+  /** What the file held on opening, oldest first. */
+  records: readonly WriteAheadRecord[]
+  /** Returns after the record is on disk. @throws when the disk refuses, and then nothing may be sent */
+  append: (record: WriteAheadRecord) => void
+  close: () => void
+}>
+
+const encodeLine = (record: WriteAheadRecord): string => {
+  const json = JSON.stringify(record)
+  return `${crc32(json).toString(16).padStart(8, '0')} ${json}\n`
+}
+
+function decodeLine(line: string): WriteAheadRecord | null {
+  const json = line.slice(9)
+  if (line[8] !== ' ' || crc32(json).toString(16).padStart(8, '0') !== line.slice(0, 8)) return null
+  try {
+    return recordSchema.parse(JSON.parse(json))
+  } catch {
+    // The checksum holds but the content is not ours: the same answer as for a broken line.
+    return null
+  }
+}
+
+type Contents = Readonly<{ condition: WalCondition; records: WriteAheadRecord[]; validBytes: number; bytes: number }>
+
+function readContents(path: string): Contents {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return { condition: 'missing', records: [], validBytes: 0, bytes: 0 }
+    throw cause
+  }
+  const records: WriteAheadRecord[] = []
+  let validBytes = 0
+  let offset = 0
+  let broken = false
+  let damaged = false
+  // What follows the last newline is a torn record or nothing.
+  for (const line of text.split('\n').slice(0, -1)) {
+    const bytes = Buffer.byteLength(line) + 1
+    const record = decodeLine(line)
+    offset += bytes
+    if (record === null) {
+      broken = true
+      continue
+    }
+    if (broken) damaged = true
+    records.push(record)
+    validBytes = offset
+  }
+  return { condition: damaged ? 'damaged' : 'intact', records, validBytes, bytes: Buffer.byteLength(text) }
+}
+
+function compact(records: readonly WriteAheadRecord[]): WriteAheadRecord[] {
+  const seen = new Map<WriteAheadRecord['kind'], number>()
+  const kept: WriteAheadRecord[] = []
+  for (const record of records.toReversed()) {
+    const count = (seen.get(record.kind) ?? 0) + 1
+    seen.set(record.kind, count)
+    if (count <= KEEP_PER_KIND) kept.push(record)
+  }
+  return kept.toReversed()
+}
+
+function syncFolder(path: string): void {
+  const folder = openSync(dirname(path), 'r')
+  fsyncSync(folder)
+  closeSync(folder)
+}
+
+function rewrite(path: string, records: readonly WriteAheadRecord[]): void {
+  const temporary = `${path}.new`
+  const file = openSync(temporary, 'w', 0o600)
+  writeSync(file, records.map(encodeLine).join(''))
+  fsyncSync(file)
+  closeSync(file)
+  renameSync(temporary, path)
+  syncFolder(path)
+}
+
+/** Opens or creates the file, cuts a torn tail, and shortens a long one. */
+export function openWal(path: string): Wal {
+  const contents = readContents(path)
+  if (contents.records.length > COMPACT_ABOVE) rewrite(path, compact(contents.records))
+  else if (contents.condition === 'damaged') rewrite(path, contents.records)
+  else if (contents.bytes > contents.validBytes) truncateSync(path, contents.validBytes)
+  const file = openSync(path, 'a', 0o600)
+  if (contents.condition === 'missing') syncFolder(path)
+  return {
+    condition: contents.condition,
+    records: contents.records,
+    append: (record) => {
+      writeSync(file, encodeLine(record))
+      fsyncSync(file)
+    },
+    close: () => closeSync(file),
+  }
+}
