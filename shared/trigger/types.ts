@@ -43,7 +43,10 @@ export type Mode =
   | Readonly<{ type: 'timing'; when: Timing; missed: Missed }>
   | Readonly<{ type: 'event'; when: Condition }>
 
-/** Values a fire can put into its call. */
+/**
+ * Values a fire can put into its call. Times are Unix milliseconds; `fire.scheduledAt` of a height trigger is the height.
+ * A negative `feed.value` in an unsigned argument becomes 0.
+ */
 export type Ref =
   | 'fire.scheduledAt'
   | 'fire.key'
@@ -60,6 +63,7 @@ export type Ref =
   | 'deposit.amount'
   | 'deposit.txid'
 
+/** A literal is the ABI word (32 bytes) of a static type, or the content of `bytes`. */
 export type Argument = Readonly<{ lit: Uint8Array } | { ref: Ref }>
 
 export type Action = Readonly<{
@@ -84,6 +88,7 @@ export type TriggerDescription = Readonly<{
     maxFires: number
     cooldownSec: number
     maxFeePerGasWei: Wei
+    /** An occurrence older than this is missed; 0 is no limit. Only for timing, feed.compare and log. */
     freshForSec: number
   }>
   onRevert: Readonly<{ retries: number; backoffSec: number; thenPause: boolean }>
@@ -155,7 +160,8 @@ export type ReadKey =
   | Readonly<{ kind: 'call'; from: Address; to: Address; data: Uint8Array; gasLimit: number }>
 
 export type ReadValue =
-  | Readonly<{ kind: 'feedHistory'; reports: readonly FeedReport[]; oldest: bigint; nowRoundMs: number }>
+  /** Reports after the cursor in order; `oldest` is the first sequence the ring still holds, 0 when there is none. */
+  | Readonly<{ kind: 'feedHistory'; reports: readonly FeedReport[]; oldest: bigint }>
   /** Logs in chain order; position = height << 32 | log index in block. `oldestHeight` is the first height still held. */
   | Readonly<{ kind: 'logs'; logs: readonly Readonly<{ position: bigint; log: Log; timeMs: UnixMs }>[]; oldestHeight: Height }>
   | Readonly<{ kind: 'call'; success: boolean; returnData: Uint8Array; gasUsed: bigint }>
@@ -167,6 +173,8 @@ export type EvaluationContext = Readonly<{
   height: Height
   /** Time of the parent block. */
   parentTimeMs: UnixMs
+  /** Time of the block ON_TIME_BLOCKS + 1 below this one, −1 when the chain is shorter: an occurrence after it is on time. */
+  onTimeAfterMs: UnixMs
   slotMs: number
   triggerBaseFeeWei: Wei
 }>
@@ -190,7 +198,12 @@ export type Reason =
   | 'NO_REPORT'
   | 'AWAITING_EVIDENCE'
   | 'VIEW_REVERTED'
+  | 'MISSED_LATE'
+  | 'MISSED_STALE_EVENT'
   | 'MISSED_LOG_PRUNED'
+  | 'MISSED_LOG_TOO_LARGE'
+  | 'MISSED_REPORTS_PRUNED'
+  | 'ALREADY_FIRED'
 
 /** A firing that is due: what makes it unique and what it calls. */
 export type Due = Readonly<{
@@ -199,10 +212,21 @@ export type Due = Readonly<{
   /** 32-byte discriminator: scheduledAt | height | edge counter | log position | hash of (chain, txid). */
   occurrence: Hash
   scheduledAtMs: UnixMs
+  /** Why the fires before this one, or this one if it is a miss, were dropped; null when none was. */
+  missedReason: Reason | null
   /** State of the row after this occurrence is consumed. */
   next: Readonly<{ dueAt: number; armed: boolean; cursor: bigint; edgeCount: number; missedAdd: number }>
+  /** Empty for `arm` and `miss`. */
   callData: Uint8Array
+  /** Digest of the report that made the condition true; zero when there is none. */
   digest: Hash
+}>
+
+/** What a TriggerTx of an attested condition brings, checked by the caller: quorum reached on every fact. */
+export type VerifiedEvidence = Readonly<{
+  deposits: readonly DepositFact[]
+  /** Whether this occurrence of the entry's revision was consumed before. */
+  fired: (occurrence: Hash) => boolean
 }>
 
 export type Evaluation =
