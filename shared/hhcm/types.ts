@@ -80,7 +80,7 @@ export type Header = Readonly<{
   ticketNonce: number
   /** R_h = SHA-256(R_{h−1}, y_h); skipped slots advance it as docs/protocol.md says. */
   randomness: Hash
-  /** Hash of the list of X package hashes, zero hash for an absent lane. */
+  /** Hash of the RLP list of the X certificates, an empty list for an absent lane: the header commits to every byte of the envelope. */
   packagesRoot: Hash
   /** Hash of the list of votes the block carries. */
   votesRoot: Hash
