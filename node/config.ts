@@ -35,7 +35,7 @@ const OPTIONS: Readonly<Record<Name, Option>> = {
     flag: 'key',
     env: 'FUSION_KEY',
     preset: '',
-    help: 'key file of the validator (default DATA_DIR/key.json; a node without one follows)',
+    help: 'key file of the validator (default DATA_DIR/keys; a node without one follows)',
   },
   rpcHost: { flag: 'rpc-host', env: 'FUSION_RPC_HOST', preset: '127.0.0.1', help: 'address JSON-RPC listens on' },
   rpcPort: {
@@ -106,6 +106,6 @@ export function readConfig(args: readonly string[], env: Readonly<Record<string,
   return Object.freeze({
     ...parsed.data,
     genesis: genesis === '' ? join(dataDir, 'genesis.json') : genesis,
-    key: key === '' ? join(dataDir, 'key.json') : key,
+    key: key === '' ? join(dataDir, 'keys') : key,
   })
 }

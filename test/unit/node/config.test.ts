@@ -13,7 +13,7 @@ describe('node settings', () => {
     expect(read([])).toMatchObject({
       dataDir: '.fusion',
       genesis: '.fusion/genesis.json',
-      key: '.fusion/key.json',
+      key: '.fusion/keys',
       rpcHost: '127.0.0.1',
       rpcPort: 8545,
       peers: [],
