@@ -40,7 +40,8 @@ export function decodeHashes(bytes: Uint8Array): readonly Hash[] {
 export const encodeFullBlock = ({ envelope, packages }: FullBlock): Uint8Array =>
   encodeRlp([encodeBlock(envelope), packages.map((item) => (item === null ? NOTHING : encodePackage(item)))])
 
-function readFullBlock(bytes: Uint8Array): FullBlock {
+/** @throws {DecodeError} */
+export function decodeFullBlock(bytes: Uint8Array): FullBlock {
   const reader = new FieldReader(decodeRlp(bytes, ANSWER_BYTES_MAX.blocks), 'block', 2)
   const envelope = decodeBlock(reader.bytes('envelope', GOSSIP_BYTES_MAX.block))
   const items = reader.list('packages', LANES_MAX)
@@ -60,7 +61,7 @@ export function decodeFullBlocks(bytes: Uint8Array): readonly FullBlock[] {
   const outer = new FieldReader([decodeRlp(bytes, ANSWER_BYTES_MAX.blocks)], 'answer')
   const items = outer.list('blocks', BLOCKS_PER_ANSWER)
   const reader = new FieldReader(items, 'blocks')
-  return items.map((_, index) => readFullBlock(reader.bytes(String(index), ANSWER_BYTES_MAX.blocks)))
+  return items.map((_, index) => decodeFullBlock(reader.bytes(String(index), ANSWER_BYTES_MAX.blocks)))
 }
 
 export const encodePackages = (packages: readonly Package[]): Uint8Array => encodeRlp(packages.map(encodePackage))

@@ -1,0 +1,135 @@
+/** Command lines of every part of a development network. @module */
+import { createRequire } from 'node:module'
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import type { ChildCommand } from '#node/supervisor/child.ts'
+import type { DevnetPorts } from '#node/supervisor/ports.ts'
+
+/** Root of the clone. */
+export const PROJECT_DIR = resolve(import.meta.dirname, '../..')
+/** Chain id of the foreign chain. */
+export const FOREIGN_CHAIN_ID = 31_337
+
+const logOf = (dataDir: string, name: string): string => join(dataDir, 'logs', `${name}.log`)
+/** `--name value` pairs. */
+const flags = (values: Readonly<Record<string, string>>): readonly string[] =>
+  Object.entries(values).flatMap(([name, value]) => [`--${name}`, value])
+const loopback = (port: number): string => `http://127.0.0.1:${port}`
+
+/** URLs of a network by its ports. */
+export const rpcUrls = (ports: DevnetPorts): readonly string[] => ports.rpc.map(loopback)
+export const edgeUrl = (ports: DevnetPorts): string => loopback(ports.edge)
+export const anvilUrl = (ports: DevnetPorts): string => loopback(ports.anvil)
+export const jsonSourceUrl = (ports: DevnetPorts): string => loopback(ports.jsonSource)
+
+/** A TypeScript program of this project on this very Node. */
+function script(
+  dataDir: string,
+  name: string,
+  file: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): ChildCommand {
+  return { name, command: process.execPath, args: [join(PROJECT_DIR, file), ...args], env, cwd: PROJECT_DIR, logPath: logOf(dataDir, name) }
+}
+
+/** Folder of one validator. */
+export const validatorDir = (dataDir: string, index: number): string => join(dataDir, 'validators', String(index))
+
+/** One validator; its peers are all others. */
+export function validatorCommand(dataDir: string, ports: DevnetPorts, index: number): ChildCommand {
+  const peers = ports.p2p.filter((_, other) => other !== index).map((port) => `/ip4/127.0.0.1/tcp/${port}`)
+  return script(
+    dataDir,
+    `validator-${index}`,
+    'node/main.ts',
+    flags({
+      'data-dir': validatorDir(dataDir, index),
+      genesis: join(dataDir, 'genesis.json'),
+      'rpc-port': String(ports.rpc[index]),
+      'p2p-port': String(ports.p2p[index]),
+      peers: peers.join(','),
+      edges: edgeUrl(ports),
+    }),
+  )
+}
+
+/** Path of the foreign chain's program, null when this platform has none installed. */
+export function anvilPath(): string | null {
+  const names: Readonly<Partial<Record<string, string>>> = { x64: 'amd64', arm64: 'arm64' }
+  const platform = process.platform === 'win32' ? 'win32' : process.platform
+  const program = process.platform === 'win32' ? 'anvil.exe' : 'anvil'
+  const path = join(PROJECT_DIR, 'node_modules/@foundry-rs', `anvil-${platform}-${names[process.arch] ?? process.arch}`, 'bin', program)
+  return existsSync(path) ? path : null
+}
+
+/** An Ethereum chain of its own with a block each second. */
+export function anvilCommand(dataDir: string, ports: DevnetPorts, program: string): ChildCommand {
+  return {
+    name: 'foreign-chain',
+    command: program,
+    args: [
+      ...flags({
+        host: '127.0.0.1',
+        port: String(ports.anvil),
+        'chain-id': String(FOREIGN_CHAIN_ID),
+        'block-time': '1',
+        state: join(dataDir, 'foreign-chain.json'),
+      }),
+      '--silent',
+    ],
+    env: {},
+    cwd: dataDir,
+    logPath: logOf(dataDir, 'foreign-chain'),
+  }
+}
+
+const wrangler = (): string => createRequire(import.meta.url).resolve('wrangler/bin/wrangler.js')
+
+/** Everything the edge's tools need to stay quiet, offline and inside the data folder. */
+const edgeEnvironment = (dataDir: string): Readonly<Record<string, string>> => ({
+  CI: '1',
+  WRANGLER_SEND_METRICS: 'false',
+  WRANGLER_LOG_PATH: join(dataDir, 'logs', 'wrangler'),
+  CLOUDFLARE_CF_FETCH_ENABLED: 'false',
+  X_LOCAL_OBSERVABILITY: 'false',
+  X_LOCAL_EXPLORER: 'false',
+})
+
+const edgeStorage = (dataDir: string): string => join(dataDir, 'edge')
+
+/** Creates or upgrades the edge's database. Ends by itself. */
+export function migrationCommand(dataDir: string): ChildCommand {
+  return {
+    name: 'edge-database',
+    command: process.execPath,
+    args: [wrangler(), 'd1', 'migrations', 'apply', 'DB', '--local', '--persist-to', edgeStorage(dataDir)],
+    env: edgeEnvironment(dataDir),
+    cwd: PROJECT_DIR,
+    logPath: logOf(dataDir, 'edge'),
+  }
+}
+
+/** The edge; `varsFile` holds its variables and its secret. */
+export function edgeCommand(dataDir: string, ports: DevnetPorts, varsFile: string): ChildCommand {
+  return {
+    name: 'edge',
+    command: process.execPath,
+    args: [
+      wrangler(),
+      'dev',
+      ...flags({
+        ip: '127.0.0.1',
+        port: String(ports.edge),
+        'inspector-port': '0',
+        'persist-to': edgeStorage(dataDir),
+        'env-file': varsFile,
+        'log-level': 'warn',
+      }),
+      '--show-interactive-dev-session=false',
+    ],
+    env: edgeEnvironment(dataDir),
+    cwd: PROJECT_DIR,
+    logPath: logOf(dataDir, 'edge'),
+  }
+}
