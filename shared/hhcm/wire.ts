@@ -40,7 +40,7 @@ export function encodeWireMessage(message: WireMessage): Uint8Array {
 /** @throws {DecodeError} MESSAGE_KIND for an unknown kind, and whatever the object's decoder throws */
 export function decodeWireMessage(bytes: Uint8Array): WireMessage {
   const rest = bytes.subarray(1)
-  switch (bytes[0]) {
+  switch (bytes[0] ?? 0) {
     case KIND.package:
       return { kind: 'package', package: decodePackage(rest) }
     case KIND.coSignature:

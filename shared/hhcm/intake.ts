@@ -1,0 +1,298 @@
+/**
+ * What the machine does with a message: refuse, hold, or take. A peer loses score only for what is wrong whatever the head;
+ * everything that depends on time or on blocks not here yet is dropped or held in silence.
+ * @module
+ */
+import { certify, checkBlock, packageFault } from '#shared/hhcm/check.ts'
+import { executionInput } from '#shared/hhcm/execution.ts'
+import { applyOpenLinks, takeVote } from '#shared/hhcm/ffg.ts'
+import { blockPayload, certificatePayload, coSignaturePayload, packageHash, packagePayload } from '#shared/hhcm/signing.ts'
+import { hasPackageRoom, sightBlock, sightCertificate, sightPackage } from '#shared/hhcm/sightings.ts'
+import type { BlockNode, Held } from '#shared/hhcm/state.ts'
+import { admit, attach, blockNode, detach } from '#shared/hhcm/tree.ts'
+import { blame, dutiesFor, isSignedBy, nodeOf, seedOf } from '#shared/hhcm/turn.ts'
+import type { Turn } from '#shared/hhcm/turn.ts'
+import type { BlockEnvelope, Certificate, CoSignature, Package, PeerId, WireMessage } from '#shared/hhcm/types.ts'
+import type { Address, Hash } from '#shared/types.ts'
+
+/** Blocks whose parent is unknown. */
+const ORPHANS_MAX = 64
+/** Blocks that are not executed yet; a syncing peer sends more later. */
+const WAITING_MAX = 512
+/** Held messages of one author: a package and a certificate, and one more of each from an equivocator. */
+const HELD_PER_AUTHOR = 4
+/** Distance to the head from which asking block by block is too slow. */
+const SYNC_DISTANCE = 4
+/** Slots between two calls for sync. */
+const SYNC_PAUSE_SLOTS = 4
+
+/** Asks for an object once until it comes; asked again as time passes. */
+function request(turn: Turn, what: 'block' | 'package', hash: Hash, from: PeerId | null): void {
+  const { state, effects } = turn
+  if (state.requests.has(hash)) return
+  state.requests.set(hash, { what, atMs: state.nowMs })
+  effects.push({ kind: 'request', what, hash, from })
+}
+
+/** Asks the shell to bring all blocks after the final one, not too often. */
+export function callForSync(turn: Turn): void {
+  const { state, effects } = turn
+  if (state.syncedSlot !== -1 && state.slot < state.syncedSlot + SYNC_PAUSE_SLOTS) return
+  state.syncedSlot = state.slot
+  effects.push({ kind: 'sync', fromNumber: nodeOf(state, state.root).header.number })
+}
+
+type Authored = Exclude<WireMessage, { kind: 'vote' }>
+
+function authorOf(message: Authored): Address {
+  switch (message.kind) {
+    case 'package':
+      return message.package.header.author
+    case 'coSignature':
+      return message.coSignature.signer
+    case 'certificate':
+      return message.certificate.header.author
+    case 'block':
+      return message.block.header.author
+  }
+}
+
+/** Whether the author itself made the message; all that can be checked before its parent is here. */
+function isAuthentic(turn: Turn, message: Authored): boolean {
+  const { genesisHash } = turn.config
+  switch (message.kind) {
+    case 'package': {
+      const { header, hash } = message.package
+      return isSignedBy(turn, header.author, packagePayload(genesisHash, hash), header.signature)
+    }
+    case 'coSignature': {
+      const { coSignature } = message
+      return isSignedBy(turn, coSignature.signer, coSignaturePayload(genesisHash, coSignature), coSignature.signature)
+    }
+    case 'certificate': {
+      const { certificate } = message
+      const hash = packageHash(certificate.header, turn.crypto.keccak256)
+      return isSignedBy(turn, certificate.header.author, certificatePayload(genesisHash, hash, certificate), certificate.signature)
+    }
+    case 'block': {
+      const { header, hash } = message.block
+      return isSignedBy(turn, header.author, blockPayload(genesisHash, hash), header.signature)
+    }
+  }
+}
+
+/** Keeps a message for later, a few per author; false and a fault when its author did not make it. */
+function hold(turn: Turn, list: Held[], message: Authored, from: PeerId): boolean {
+  const author = authorOf(message)
+  if (list.filter((held) => authorOf(held.message) === author).length >= HELD_PER_AUTHOR) return false
+  if (!isAuthentic(turn, message)) {
+    blame(turn, from, 'HELD_SIGNATURE')
+    return false
+  }
+  list.push({ from, message })
+  return true
+}
+
+/** Sends a node to execution once its parent is executed and its bodies are here; asks for missing bodies. */
+function executeIfReady(turn: Turn, node: BlockNode): void {
+  const { state, effects } = turn
+  if (node.status !== 'waiting' || node.envelope === null) return
+  const packages = node.packageHashes.map((hash) => (hash === null ? null : state.bodies.get(hash)))
+  for (const [lane, hash] of node.packageHashes.entries())
+    if (hash !== null && packages[lane] === undefined) request(turn, 'package', hash, node.from)
+  if (packages.includes(undefined) || state.nodes.get(node.header.parentHash)?.status !== 'valid') return
+  node.status = 'executing'
+  const input = executionInput(
+    node.envelope,
+    packages.map((body) => body ?? null),
+  )
+  effects.push({ kind: 'execute', block: node.envelope, input })
+}
+
+function takePackage(turn: Turn, value: Package, from: PeerId): void {
+  const { state } = turn
+  const { header, hash } = value
+  const isRequested = state.requests.get(hash)?.what === 'package'
+  if (isRequested) {
+    // The certificate that named this hash is verified, so the body needs no check beyond its hash.
+    state.requests.delete(hash)
+    state.bodies.set(hash, value)
+    for (const node of state.nodes.values()) if (node.packageHashes.includes(hash)) executeIfReady(turn, node)
+  }
+  if (header.slot !== state.slot || state.round.packages.has(hash) || !hasPackageRoom(turn, header)) return
+  const parent = state.nodes.get(header.parentHash)
+  if (parent === undefined) {
+    const isHeld = hold(turn, state.round.unplaced, { kind: 'package', package: value }, from)
+    if (isHeld) request(turn, 'block', header.parentHash, from)
+    return
+  }
+  const fault = packageFault(turn, header, hash, parent)
+  if (fault !== null) {
+    blame(turn, from, fault)
+    return
+  }
+  state.round.packages.set(hash, header)
+  state.bodies.set(hash, value)
+  state.round.isTouched = true
+  sightPackage(turn, header)
+}
+
+function takeCoSignature(turn: Turn, value: CoSignature, from: PeerId): void {
+  const { state, config } = turn
+  const { own } = state.round
+  // Only the author collects; everybody else sees co-signatures in the certificate.
+  if (own === null || own.isCertified || value.packageHash !== own.package.hash || own.coSignatures.has(value.signer)) return
+  const parent = state.nodes.get(own.package.header.parentHash)
+  const index = state.validatorIndex.get(value.signer)
+  if (parent === undefined || index === undefined) return
+  const { slot, lane } = own.package.header
+  const duties = dutiesFor(turn, seedOf(turn, parent.hash, parent.header, slot))
+  const isMember = duties[lane]?.includes(index) === true && value.slot === slot && value.lane === lane
+  if (!isMember || !isSignedBy(turn, value.signer, coSignaturePayload(config.genesisHash, value), value.signature))
+    blame(turn, from, 'CO_SIGNATURE')
+  else own.coSignatures.set(value.signer, value)
+}
+
+function takeCertificate(turn: Turn, value: Certificate, from: PeerId): void {
+  const { state, crypto } = turn
+  const { round } = state
+  const { header } = value
+  if (header.slot !== state.slot) return
+  const hash = packageHash(header, crypto.keccak256)
+  if (round.certificates.has(hash)) return
+  const parent = state.nodes.get(header.parentHash)
+  if (parent === undefined) {
+    const isHeld = hold(turn, round.unplaced, { kind: 'certificate', certificate: value }, from)
+    if (isHeld) request(turn, 'block', header.parentHash, from)
+    return
+  }
+  const certified = certify(turn, value, parent)
+  if (typeof certified === 'string') {
+    blame(turn, from, certified)
+    return
+  }
+  round.isTouched = true
+  sightPackage(turn, header)
+  sightCertificate(turn, certified)
+  round.certificates.set(hash, certified)
+  if (!state.bodies.has(hash)) request(turn, 'package', hash, from)
+}
+
+function holdOrphan(turn: Turn, block: BlockEnvelope, from: PeerId): void {
+  const { state } = turn
+  const root = nodeOf(state, state.root)
+  if (block.header.number <= root.header.number) return
+  if (state.invalid.has(block.header.parentHash)) return
+  if (!isAuthentic(turn, { kind: 'block', block })) {
+    blame(turn, from, 'BLOCK_SIGNATURE')
+    return
+  }
+  if (block.header.number > nodeOf(state, state.head).header.number + SYNC_DISTANCE) callForSync(turn)
+  for (const oldest of state.orphans.keys()) {
+    if (state.orphans.size < ORPHANS_MAX) break
+    state.orphans.delete(oldest)
+  }
+  state.orphans.set(block.hash, { block, from, arrivedSlot: state.slot })
+  if (!state.orphans.has(block.header.parentHash)) request(turn, 'block', block.header.parentHash, from)
+}
+
+function waitingCount(turn: Turn): number {
+  let count = 0
+  for (const node of turn.state.nodes.values()) if (node.status !== 'valid') count++
+  return count
+}
+
+/** Takes a block from a peer or from this node's own work. */
+export function takeBlock(turn: Turn, block: BlockEnvelope, from: PeerId): void {
+  const { state } = turn
+  state.requests.delete(block.hash)
+  if (state.nodes.has(block.hash) || state.orphans.has(block.hash) || state.invalid.has(block.hash)) return
+  if (block.header.slot > state.slot) return
+  const parent = state.nodes.get(block.header.parentHash)
+  if (parent === undefined) {
+    holdOrphan(turn, block, from)
+    return
+  }
+  if (parent.status !== 'valid' && waitingCount(turn) >= WAITING_MAX) return
+  const lanes = checkBlock(turn, block, parent)
+  if (typeof lanes === 'string') {
+    blame(turn, from, lanes)
+    return
+  }
+  if (block.header.slot === state.slot) state.round.isTouched = true
+  sightBlock(turn, block)
+  const node = blockNode(turn, block, parent, lanes, from)
+  attach(state, node)
+  for (const vote of block.votes) takeVote(turn, vote, from, true)
+  executeIfReady(turn, node)
+  adopt(turn, block.hash)
+}
+
+function adopt(turn: Turn, parentHash: Hash): void {
+  const { state } = turn
+  for (const [hash, { block, from }] of state.orphans) {
+    if (block.header.parentHash !== parentHash) continue
+    state.orphans.delete(hash)
+    takeBlock(turn, block, from)
+  }
+  if (!state.round.unplaced.some(({ message }) => isOn(message, parentHash))) return
+  const held = state.round.unplaced.splice(0)
+  for (const { message, from } of held) takeMessage(turn, message, from)
+}
+
+function isOn(message: Authored, parentHash: Hash): boolean {
+  if (message.kind === 'package') return message.package.header.parentHash === parentHash
+  return message.kind === 'certificate' && message.certificate.header.parentHash === parentHash
+}
+
+/** The shell's verdict on a block. */
+export function takeExecution(turn: Turn, blockHash: Hash, isValid: boolean): void {
+  const { state } = turn
+  const node = state.nodes.get(blockHash)
+  if (node === undefined || node.status !== 'executing') return
+  if (!isValid) {
+    for (const hash of detach(state, node)) state.invalid.set(hash, state.slot)
+    return
+  }
+  node.status = 'valid'
+  admit(turn, node)
+  applyOpenLinks(turn)
+  for (const hash of state.children.get(blockHash) ?? []) {
+    const child = state.nodes.get(hash)
+    if (child !== undefined) executeIfReady(turn, child)
+  }
+}
+
+function slotOf(message: Authored): number {
+  switch (message.kind) {
+    case 'package':
+      return message.package.header.slot
+    case 'coSignature':
+      return message.coSignature.slot
+    case 'certificate':
+      return message.certificate.header.slot
+    case 'block':
+      return message.block.header.slot
+  }
+}
+
+/** Takes any message; one slot ahead it is held until that slot, further ahead dropped. */
+export function takeMessage(turn: Turn, message: WireMessage, from: PeerId): void {
+  const { state } = turn
+  if (message.kind !== 'vote' && slotOf(message) > state.slot) {
+    if (slotOf(message) === state.slot + 1) hold(turn, state.early, message, from)
+    return
+  }
+  switch (message.kind) {
+    case 'package':
+      return takePackage(turn, message.package, from)
+    case 'coSignature':
+      return takeCoSignature(turn, message.coSignature, from)
+    case 'certificate':
+      return takeCertificate(turn, message.certificate, from)
+    case 'block':
+      return takeBlock(turn, message.block, from)
+    case 'vote':
+      return takeVote(turn, message.vote, from, false)
+  }
+}
