@@ -9,9 +9,12 @@ const WORD_BYTES = 32
 const WORD_SPAN = 1n << 256n
 
 /** What a type name stands for. */
-export type AbiType = Readonly<
-  { kind: 'uint' | 'int'; bits: number } | { kind: 'address' | 'bool' | 'bytes' } | { kind: 'fixedBytes'; length: number }
->
+export type AbiType =
+  | Readonly<{ kind: 'uint' | 'int'; bits: number }>
+  | Readonly<{ kind: 'address' }>
+  | Readonly<{ kind: 'bool' }>
+  | Readonly<{ kind: 'bytes' }>
+  | Readonly<{ kind: 'fixedBytes'; length: number }>
 
 /** Parses a canonical type name (`uint256`, not `uint`), or null. */
 export function parseAbiType(name: string): AbiType | null {
