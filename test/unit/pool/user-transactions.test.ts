@@ -4,7 +4,7 @@ import { decodeUserTransaction, intrinsicGas } from '#node/pool/transaction.ts'
 import { bytesToHex, hexToBytes } from '#shared/bytes.ts'
 import { nobleSuite } from '#shared/crypto/noble.ts'
 import { laneOf } from '#shared/hhcm/lanes.ts'
-import type { Address } from '#shared/types.ts'
+import type { Address, Hex } from '#shared/types.ts'
 import { addressOf, CHAIN_ID, createTestPool, dev, FSN, GWEI, signed } from '#test/unit/pool/fake-chain.ts'
 import * as fc from 'fast-check'
 import { keccak256, parseTransaction } from 'viem'
@@ -40,7 +40,7 @@ describe('a decoded transaction', () => {
   })
 
   it('of type 4 keeps its authorizations', async () => {
-    const authorization = await dev(2).signAuthorization({ chainId: CHAIN_ID, contractAddress: CONTRACT, nonce: 3 })
+    const authorization = await dev(2).signAuthorization?.({ chainId: CHAIN_ID, contractAddress: CONTRACT, nonce: 3 })
     const raw = await signed(1, { type: 'eip7702', nonce: 0, gas: 100_000n, authorizationList: [authorization] } as never)
     const ours = decodeUserTransaction(nobleSuite, raw)
     expect(ours.sender).toBe(addressOf(1))
@@ -49,9 +49,9 @@ describe('a decoded transaction', () => {
         chainId: BigInt(CHAIN_ID),
         address: CONTRACT,
         nonce: 3n,
-        yParity: BigInt(authorization.yParity ?? 0),
-        r: BigInt(authorization.r),
-        s: BigInt(authorization.s),
+        yParity: BigInt(authorization?.yParity ?? 0),
+        r: BigInt(authorization?.r ?? 0),
+        s: BigInt(authorization?.s ?? 0),
       },
     ])
   })
@@ -238,7 +238,7 @@ describe('a selection', () => {
   })
   it('stops at the bytes of a package', async () => {
     const { pool, chain } = createTestPool()
-    const data = `0x${'00'.repeat(100_000)}`
+    const data: Hex = `0x${'00'.repeat(100_000)}`
     for (const index of [0, 1, 2]) await pool.add(await signed(index, { nonce: 0, data, gas: 1_000_000n }), 'local')
     expect(pool.select(chain.head(), 0, 1)).toHaveLength(2)
   })

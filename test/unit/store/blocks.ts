@@ -8,7 +8,7 @@ import type { Address, Hash } from '#shared/types.ts'
 import { keccak_256 } from '@noble/hashes/sha3.js'
 
 const zeros = (length: number) => `0x${'00'.repeat(length)}` as const
-export const GENESIS_HASH: Hash = `0x${'9e'.repeat(32)}`
+export const GENESIS_HASH: Hash = `0x${'5a'.repeat(32)}`
 export const AUTHOR: Address = `0x${'a1'.repeat(20)}`
 export const hashOf = (text: string): Hash => bytesToHex(keccak_256(utf8ToBytes(text)))
 
