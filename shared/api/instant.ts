@@ -2,7 +2,8 @@
 import { civilFromDays, daysFromCivil } from '#shared/trigger/civil.ts'
 import type { UnixMs } from '#shared/types.ts'
 
-const RFC_3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,3}))?(?:[Zz]|([+-])(\d{2}):(\d{2}))$/
+const CLOCK = String.raw`([01]\d|2[0-3]):([0-5]\d)`
+const RFC_3339 = new RegExp(String.raw`^(\d{4})-(\d{2})-(\d{2})[Tt]${CLOCK}:([0-5]\d)(?:\.(\d{1,3}))?(?:[Zz]|([+-])${CLOCK})$`)
 const DAY_MS = 86_400_000
 
 const isDate = (year: number, month: number, day: number): boolean => {
@@ -14,10 +15,9 @@ const isDate = (year: number, month: number, day: number): boolean => {
 export function parseInstant(text: string): UnixMs | null {
   const match = RFC_3339.exec(text)
   if (match === null) return null
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7).map(Number)
+  const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number) as [number, number, number, number, number, number]
   const [fraction = '', sign, offsetHour = '0', offsetMinute = '0'] = match.slice(7)
-  const inRange = hour <= 23 && minute <= 59 && second <= 59 && Number(offsetHour) <= 23 && Number(offsetMinute) <= 59
-  if (!inRange || !isDate(year, month, day)) return null
+  if (!isDate(year, month, day)) return null
   const offsetMs = (Number(offsetHour) * 60 + Number(offsetMinute)) * 60_000 * (sign === '-' ? -1 : 1)
   const inDayMs = ((hour * 60 + minute) * 60 + second) * 1000 + Number(fraction.padEnd(3, '0'))
   const instant = daysFromCivil({ year, month, day }) * DAY_MS + inDayMs - offsetMs

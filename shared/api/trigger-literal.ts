@@ -1,17 +1,17 @@
 /** Literal arguments of an action: JSON text on one side, ABI content on the other. @module */
 import { bytesToBigint, bytesToHex, concatBytes, hexToBytes } from '#shared/bytes.ts'
-import { integerWord, isWordOf, signedInteger } from '#shared/trigger/abi-word.ts'
+import { integerWord, signedInteger } from '#shared/trigger/abi-word.ts'
 import type { AbiType } from '#shared/trigger/abi-word.ts'
 
 const INTEGER = /^(?:0|-?[1-9][0-9]{0,77})$/
 const BYTES = /^0x(?:[0-9a-f]{2})*$/
 
-function integerContent(type: Extract<AbiType, { bits: number }>, literal: string): Uint8Array | null {
-  if (!INTEGER.test(literal) || (type.kind === 'uint' && literal.startsWith('-'))) return null
+function integerContent({ kind, bits }: Extract<AbiType, { bits: number }>, literal: string): Uint8Array | null {
+  if (!INTEGER.test(literal)) return null
   const value = BigInt(literal)
-  if (value < -(1n << 255n) || value >= 1n << 256n) return null
-  const word = integerWord(value)
-  return isWordOf(type, word) ? word : null
+  const span = 1n << BigInt(bits)
+  const [least, beyond] = kind === 'uint' ? [0n, span] : [-span / 2n, span / 2n]
+  return value >= least && value < beyond ? integerWord(value) : null
 }
 
 function bytesContent(type: Extract<AbiType, { kind: 'address' | 'fixedBytes' | 'bytes' }>, literal: string): Uint8Array | null {
@@ -27,7 +27,7 @@ function bytesContent(type: Extract<AbiType, { kind: 'address' | 'fixedBytes' | 
 export function literalContent(type: AbiType, literal: string | boolean): Uint8Array | null {
   if (type.kind === 'bool') return typeof literal === 'boolean' ? integerWord(literal ? 1n : 0n) : null
   if (typeof literal === 'boolean') return null
-  return type.kind === 'uint' || type.kind === 'int' ? integerContent(type, literal) : bytesContent(type, literal)
+  return 'bits' in type ? integerContent(type, literal) : bytesContent(type, literal)
 }
 
 /** The literal with this content. */
