@@ -50,9 +50,14 @@ function hasBetterBlock(turn: Turn, base: BlockNode, own: Certified, lanes: read
   })
 }
 
-/** Votes the next block carries: those cast since its parent, one per voter and slot, the newest slots first when there are too many. */
+/**
+ * Votes the next block carries: the proof of the highest justified checkpoint if the chain lacks it, and those cast since the parent,
+ * one per voter and slot, the newest slots first when there are too many.
+ */
 function votesFor({ state }: Turn, base: BlockNode): Vote[] {
-  const carried: Vote[] = []
+  const { justified, justifiedVotes } = state
+  const isProofDue = justified.slot < base.header.slot && justified.slot > base.provenSlot
+  const carried: Vote[] = isProofDue ? [...justifiedVotes] : []
   const slots = [...state.votes.keys()].filter((slot) => slot >= base.header.slot && slot < state.slot)
   for (const slot of slots.toSorted((left, right) => right - left)) {
     const bySlot = state.votes.get(slot)
@@ -84,7 +89,7 @@ export function buildBlockIfDue(turn: Turn): void {
   const votes = votesFor(turn, base)
   round.build = { parentHash: base.hash, certificates, votes, own }
   const packages = lanes.map((lane) => (lane === null ? null : (state.bodies.get(lane.packageHash) ?? null)))
-  const content = { parentHash: base.hash, slot: state.slot, author: config.self, certificates, votes }
+  const content = { parentHash: base.hash, parentSlot: base.header.slot, slot: state.slot, author: config.self, certificates, votes }
   effects.push({ kind: 'buildBlock', input: buildInput(content, packages) })
 }
 

@@ -20,7 +20,7 @@ import type { BlockNode, Certified } from '#shared/hhcm/state.ts'
 import { dutiesFor, groupStake, isSignedBy, seedOf, validatorOf } from '#shared/hhcm/turn.ts'
 import type { Turn } from '#shared/hhcm/turn.ts'
 import type { BlockEnvelope, Certificate, PackageHeader, Vote } from '#shared/hhcm/types.ts'
-import type { Address, Hash } from '#shared/types.ts'
+import type { Address, Hash, Slot } from '#shared/types.ts'
 
 /** Whether at least half of a group's stake has signed: the threshold at which one of two members may go on alone. */
 export function isHalf(signed: bigint, group: bigint): boolean {
@@ -111,20 +111,47 @@ export function voteFault(turn: Turn, vote: Vote): string | null {
   return isSignedBy(turn, vote.voter, votePayload(turn.config.genesisHash, vote), vote.signature) ? null : 'VOTE_SIGNATURE'
 }
 
+/** Whether a carried vote was cast since the block's parent; older ones prove a justification. */
+export function isRecentVote(vote: Vote, parentSlot: Slot): boolean {
+  return vote.target.slot >= parentSlot
+}
+
+/** A link is described by its four fields. */
+export function linkKey({ source, target }: Pick<Vote, 'source' | 'target'>): string {
+  return `${source.slot}:${source.blockHash}:${target.slot}:${target.blockHash}`
+}
+
+/** The highest target slot that the votes justify by themselves, 0 for none. */
+export function provenSlot(turn: Turn, votes: readonly Vote[]): Slot {
+  const stakes = new Map<string, bigint>()
+  let proven = 0
+  for (const vote of votes) {
+    const key = linkKey(vote)
+    const stake = (stakes.get(key) ?? 0n) + (validatorOf(turn, vote.voter)?.stakeWei ?? 0n)
+    stakes.set(key, stake)
+    if (turn.rules.isSupermajority(stake, turn.state.totalStakeWei)) proven = Math.max(proven, vote.target.slot)
+  }
+  return proven
+}
+
 /**
- * Votes a block may carry: cast from its parent's slot to the slot before its own, one per voter and slot, in order.
- * The windows of a chain's blocks do not overlap, so no vote is carried or rewarded twice.
+ * Votes a block may carry, in order of (target slot, voter), distinct: those cast from its parent's slot to the slot before its own, and
+ * before them the complete proof of one older justification. The windows of a chain's blocks do not overlap, so no vote is rewarded
+ * twice; the proof lets nodes that saw different votes agree again on what is justified.
  */
-export function carriedVotesFault(votes: readonly Vote[], parentSlot: number, slot: number): string | null {
+export function carriedVotesFault(turn: Turn, votes: readonly Vote[], parentSlot: Slot, slot: Slot): string | null {
   if (votes.length > VOTES_PER_BLOCK_MAX) return 'BLOCK_VOTES'
   let previous = ''
   for (const vote of votes) {
-    if (vote.target.slot < parentSlot || vote.target.slot >= slot) return 'BLOCK_VOTES'
     const key = `${vote.target.slot.toString().padStart(16, '0')}${vote.voter}`
-    if (key <= previous) return 'BLOCK_VOTES'
+    if (vote.target.slot >= slot || key <= previous) return 'BLOCK_VOTES'
     previous = key
   }
-  return null
+  const proof = votes.filter((vote) => !isRecentVote(vote, parentSlot))
+  const [first] = proof
+  if (first === undefined) return null
+  const isOneLink = proof.every((vote) => linkKey(vote) === linkKey(first))
+  return isOneLink && provenSlot(turn, proof) === first.target.slot ? null : 'BLOCK_VOTES'
 }
 
 function lanesFault(block: BlockEnvelope): string | null {
@@ -150,7 +177,7 @@ function envelopeFault(turn: Turn, block: BlockEnvelope, parent: BlockNode): str
   const { header, certificates, votes } = block
   if (header.number !== parent.header.number + 1 || header.slot <= parent.header.slot) return 'BLOCK_NUMBER'
   if (certificates.length !== config.laneCount) return 'BLOCK_LANES'
-  const fault = lanesFault(block) ?? carriedVotesFault(votes, parent.header.slot, header.slot)
+  const fault = lanesFault(block) ?? carriedVotesFault(turn, votes, parent.header.slot, header.slot)
   if (fault !== null) return fault
   if (packagesRoot(certificates, crypto.keccak256) !== header.packagesRoot || votesRoot(votes, crypto.keccak256) !== header.votesRoot)
     return 'BLOCK_ROOTS'

@@ -8,7 +8,7 @@
  * @module
  */
 import { bytesToHex } from '#shared/bytes.ts'
-import { isKnownVote, isSameVote, voteFault } from '#shared/hhcm/check.ts'
+import { isKnownVote, isSameVote, linkKey, voteFault } from '#shared/hhcm/check.ts'
 import { encodeVote } from '#shared/hhcm/codec.ts'
 import { surrounds } from '#shared/hhcm/evidence.ts'
 import { votePayload } from '#shared/hhcm/signing.ts'
@@ -22,9 +22,6 @@ import type { Address } from '#shared/types.ts'
 
 /** Slots of votes kept while nothing becomes final. */
 const VOTE_SLOTS_KEPT = 512
-/** A link is described by its four fields. */
-const linkKey = ({ source, target }: Pick<Vote, 'source' | 'target'>): string =>
-  `${source.slot}:${source.blockHash}:${target.slot}:${target.blockHash}`
 
 function reportSurround(turn: Turn, vote: Vote): void {
   for (const bySlot of turn.state.votes.values()) {
@@ -53,7 +50,7 @@ function finalize(turn: Turn, link: Link): void {
   // More than a third of dishonest stake can justify beside the final chain; such a checkpoint must not lead the fork choice.
   if (!state.nodes.has(state.justified.blockHash)) state.justified = link.target
   dropVotesUpTo(state, link.source.slot)
-  turn.effects.push({ kind: 'finalized', checkpoint: link.source, votes: link.votes })
+  turn.effects.push({ kind: 'finalized', checkpoint: link.source, votes: [...link.votes] })
   refreshHead(turn)
 }
 
@@ -68,7 +65,8 @@ function applyLink(turn: Turn, link: Link): boolean {
   if (!descendsFrom(state, target, source) || target.header.slot > link.target.slot) return true
   if (link.target.slot > state.justified.slot) {
     state.justified = link.target
-    turn.effects.push({ kind: 'justified', checkpoint: link.target })
+    state.justifiedVotes = [...link.votes]
+    turn.effects.push({ kind: 'justified', checkpoint: link.target, votes: state.justifiedVotes })
     refreshHead(turn)
   }
   if (rules.isFinalizing(link.source, link.target) && link.source.slot > state.finalized.slot) finalize(turn, link)

@@ -100,11 +100,13 @@ function executeIfReady(turn: Turn, node: BlockNode): void {
   const packages = node.packageHashes.map((hash) => (hash === null ? null : state.bodies.get(hash)))
   for (const [lane, hash] of node.packageHashes.entries())
     if (hash !== null && packages[lane] === undefined) request(turn, 'package', hash, node.from)
-  if (packages.includes(undefined) || state.nodes.get(node.header.parentHash)?.status !== 'valid') return
+  const parent = state.nodes.get(node.header.parentHash)
+  if (packages.includes(undefined) || parent?.status !== 'valid') return
   node.status = 'executing'
   const input = executionInput(
     node.envelope,
     packages.map((body) => body ?? null),
+    parent.header.slot,
   )
   effects.push({ kind: 'execute', block: node.envelope, input })
 }

@@ -33,6 +33,8 @@ export type BlockNode = {
   readonly preference: Preference
   /** Number of the last block up to this one that has transactions. */
   readonly busyNumber: Height
+  /** Highest slot whose justification the chain up to this block proves. */
+  readonly provenSlot: Slot
   readonly from: PeerId
   readonly arrivedSlot: Slot
   /** Arrived after the view freeze of `arrivedSlot`. */
@@ -95,6 +97,8 @@ export type HhcmState = {
   /** Valid blocks that wait for the next slot before the fork choice sees them. */
   deferred: Hash[]
   justified: Checkpoint
+  /** The votes that justified it, empty for genesis. */
+  justifiedVotes: readonly Vote[]
   finalized: Checkpoint
   /** By target slot, then voter; two votes of one voter are kept when they contradict each other. */
   readonly votes: Map<Slot, Map<Address, readonly Vote[]>>
@@ -124,7 +128,7 @@ export type Restored = Readonly<{
   justified: Checkpoint
   /** Null when the write-ahead file is missing or damaged. */
   writeAhead: readonly WriteAheadRecord[] | null
-  /** Stored votes above the final checkpoint, own ones included. */
+  /** Stored votes: at least those of the last `justified` effect. */
   votes: readonly Vote[]
 }>
 
@@ -175,6 +179,7 @@ export function bareState(
     invalid: new Map(),
     deferred: [],
     justified: restored.justified,
+    justifiedVotes: [],
     finalized: restored.finalized,
     votes: new Map(),
     links: new Map(),

@@ -4,6 +4,7 @@
  * between equals the better first differing block. Source: docs/protocol.md, "Fork choice".
  * @module
  */
+import { provenSlot } from '#shared/hhcm/check.ts'
 import { isPast, nodeOf } from '#shared/hhcm/turn.ts'
 import type { Turn } from '#shared/hhcm/turn.ts'
 import type { BlockNode, Certified, HhcmState } from '#shared/hhcm/state.ts'
@@ -21,6 +22,7 @@ export function rootNode(hash: Hash, header: Header): BlockNode {
     packageHashes: [],
     preference: { rank: 0, rankSum: 0, ticket: hash, blockHash: hash },
     busyNumber: 0,
+    provenSlot: 0,
     from: 'disk',
     arrivedSlot: 0,
     isLate: false,
@@ -52,6 +54,7 @@ export function blockNode(
       blockHash: hash,
     },
     busyNumber: header.txRoot === EMPTY_TX_ROOT ? parent.busyNumber : header.number,
+    provenSlot: Math.max(parent.provenSlot, provenSlot(turn, block.votes)),
     from,
     arrivedSlot: turn.state.slot,
     isLate: isPast(turn, turn.rules.freezePermille),

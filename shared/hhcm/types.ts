@@ -130,7 +130,7 @@ export type ExecutionInput = Readonly<{
   author: Address
   /** Length X, in lane order; the merge permutes them by the parent's randomness. */
   packages: readonly (Package | null)[]
-  /** Distinct voters whose votes the block carries, sorted. */
+  /** Distinct voters whose votes since the parent the block carries, sorted. */
   voters: readonly Address[]
   /** Per lane the signers of the certificate. */
   coSigners: readonly (readonly Address[])[]
@@ -176,7 +176,7 @@ export type HhcmEffect =
   /** The chain is behind: fetch blocks after `fromNumber` from peers. */
   | Readonly<{ kind: 'sync'; fromNumber: Height }>
   | Readonly<{ kind: 'head'; blockHash: Hash }>
-  | Readonly<{ kind: 'justified'; checkpoint: Checkpoint }>
+  | Readonly<{ kind: 'justified'; checkpoint: Checkpoint; votes: readonly Vote[] }>
   | Readonly<{ kind: 'finalized'; checkpoint: Checkpoint; votes: readonly Vote[] }>
   | Readonly<{ kind: 'evidence'; evidence: Evidence }>
   /** Wrong whatever the head: the peer loses score. */
