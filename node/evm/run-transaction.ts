@@ -26,9 +26,8 @@ export type TransactionOutcome =
       effectiveGasPriceWei: Wei
       logs: readonly Log[]
       contractAddress: Address | null
-      returnData: Uint8Array
-      /** The EVM's name for what went wrong, null on success. */
-      error: string | null
+      /** Whether a contract self-destructed, which may have destroyed balance. */
+      hasSelfDestruct: boolean
     }>
 
 /** Chain id and what gas the block has left for this transaction. */
@@ -125,7 +124,6 @@ export async function runTransaction(machine: Machine, tx: UserTransaction, rule
     effectiveGasPriceWei: price,
     logs: (execResult.logs ?? []).map(logOf),
     contractAddress: tx.to === null && isOk && result.createdAddress !== undefined ? toHex(result.createdAddress.bytes) : null,
-    returnData: execResult.returnValue,
-    error: execResult.exceptionError?.error ?? null,
+    hasSelfDestruct: (execResult.selfdestruct?.size ?? 0) > 0,
   }
 }
