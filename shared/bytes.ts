@@ -11,12 +11,16 @@ export function bytesToHex(bytes: Uint8Array): Hex {
   return `0x${text}`
 }
 
+/** Value of a hex digit that is known to be one: letters have bit 6 set and start at 1. */
+const nibble = (code: number): number => (code & 15) + (code >> 6) * 9
+
 /** Lower- or upper-case prefixed hex of even length to bytes. @throws {DecodeError} HEX_INVALID */
 export function hexToBytes(hex: string): Uint8Array {
   if (!/^0x(?:[0-9a-fA-F]{2})*$/.test(hex))
     throw new DecodeError('HEX_INVALID', '', `expected 0x and an even number of hex digits, got ${hex.length} characters`)
   const bytes = new Uint8Array((hex.length - 2) / 2)
-  for (let index = 0; index < bytes.length; index++) bytes[index] = Number.parseInt(hex.slice(2 + 2 * index, 4 + 2 * index), 16)
+  for (let index = 0; index < bytes.length; index++)
+    bytes[index] = (nibble(hex.charCodeAt(2 + 2 * index)) << 4) | nibble(hex.charCodeAt(3 + 2 * index))
   return bytes
 }
 

@@ -164,6 +164,8 @@ class World {
 
   #send(from: Brain, message: WireMessage): void {
     this.#watch.said(message, from.isHonest)
+    // A dishonest author may keep a body back while its certificate travels.
+    if (!from.isHonest && message.kind === 'package' && this.#prng.chance(0.1)) return
     for (const to of this.#brains) {
       if (!this.#isLinked(from, to) || (this.#isChaos && this.#prng.chance(0.1))) continue
       const event: HhcmEvent = { kind: 'message', from: `n${from.validator}`, message }
@@ -193,12 +195,45 @@ class World {
 
   #perform(brain: Brain, effect: HhcmEffect): void {
     switch (effect.kind) {
+      case 'buildPackage':
+      case 'checkPackage':
+      case 'buildBlock':
+      case 'execute':
+        return this.#work(brain, effect)
       case 'persist':
         brain.disk.wal.push(effect.record)
         return
       case 'broadcast':
         if (effect.message.kind === 'package') brain.disk.packages.set(effect.message.package.hash, effect.message.package)
         return this.#send(brain, effect.message)
+      case 'request':
+        return this.#serve(brain, effect.what, effect.hash)
+      case 'sync':
+        return this.#sync(brain, effect.fromNumber)
+      case 'justified':
+        brain.disk.justified = effect.checkpoint
+        brain.disk.votes = effect.votes
+        return
+      case 'head':
+        return
+      case 'finalized':
+      case 'evidence':
+      case 'fault':
+        return this.#observe(brain, effect)
+    }
+  }
+
+  #observe(brain: Brain, effect: Extract<HhcmEffect, { kind: 'finalized' | 'evidence' | 'fault' }>): void {
+    if (effect.kind === 'finalized') brain.disk.finalized = effect.checkpoint
+    if (effect.kind === 'fault') this.#faultCount++
+    if (!brain.isHonest) return
+    if (effect.kind === 'finalized') this.#watch.finalized(brain.id, effect.checkpoint)
+    else if (effect.kind === 'evidence') this.#watch.evidence(effect.evidence)
+    else this.#watch.violate('FAULT', `${brain.id} blames ${effect.peer}: ${effect.fault}`)
+  }
+
+  #work(brain: Brain, effect: Extract<HhcmEffect, { kind: 'buildPackage' | 'checkPackage' | 'buildBlock' | 'execute' }>): void {
+    switch (effect.kind) {
       case 'buildPackage': {
         const { slot, lane, parentHash } = effect
         const txs = this.#prng.chance(0.4) ? [Uint8Array.of(slot & 255, lane, brain.id, this.#prng.below(256))] : []
@@ -209,35 +244,17 @@ class World {
         return this.#answer(brain, { kind: 'packageChecked', packageHash: effect.package.hash, valid: true }, 1 + this.#prng.below(20))
       case 'buildBlock': {
         const { slot, parentHash } = effect.input
-        return this.#answer(brain, { kind: 'blockBuilt', slot, parentHash, roots: simExecute(effect.input) }, 10 + this.#prng.below(100))
+        const right = simExecute(effect.input)
+        const roots = brain.isHonest || !this.#prng.chance(0.1) ? right : { ...right, stateRoot: this.#genesis.hash }
+        return this.#answer(brain, { kind: 'blockBuilt', slot, parentHash, roots }, 10 + this.#prng.below(100))
       }
       case 'execute': {
         const valid = simExecute(effect.input).stateRoot === effect.block.header.stateRoot
         for (const body of effect.input.packages) if (body !== null) brain.disk.packages.set(body.hash, body)
-        brain.disk.blocks.push(effect.block)
+        if (valid) brain.disk.blocks.push(effect.block)
         this.#byHash.set(effect.block.hash, effect.block)
         return this.#answer(brain, { kind: 'executed', blockHash: effect.block.hash, valid }, 10 + this.#prng.below(100))
       }
-      case 'request':
-        return this.#serve(brain, effect.what, effect.hash)
-      case 'sync':
-        return this.#sync(brain, effect.fromNumber)
-      case 'justified':
-        brain.disk.justified = effect.checkpoint
-        brain.disk.votes = effect.votes
-        return
-      case 'finalized':
-        brain.disk.finalized = effect.checkpoint
-        if (brain.isHonest) this.#watch.finalized(brain.id, effect.checkpoint)
-        return
-      case 'evidence':
-        if (brain.isHonest) this.#watch.evidence(effect.evidence)
-        return
-      case 'fault':
-        this.#faultCount++
-        if (brain.isHonest && effect.peer !== 'self') this.#watch.violate('FAULT', `${brain.id} blames ${effect.peer}: ${effect.fault}`)
-        return
-      case 'head':
     }
   }
 
