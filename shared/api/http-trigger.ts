@@ -7,7 +7,7 @@ import * as z from 'zod'
 import { zAddress, zCount, zHash, zHex, zPageQuery, zSignature, zUint, zUnixMs } from '#shared/api/http.ts'
 
 /** A trigger description as JSON; its own schema and limits are in shared/api/trigger.ts and are applied to the text. */
-export const zTriggerJson = z.record(z.string(), z.json())
+export const zTriggerJson = z.record(z.string(), z.unknown())
 
 /** Body of `POST /v1/triggers:validate`. */
 export const zValidateRequest = z.strictObject({ trigger: zTriggerJson })
@@ -46,7 +46,8 @@ export const zSimulateResponse = z.strictObject({
       to: zAddress,
       data: zHex(65_536),
       success: z.boolean(),
-      gasUsed: zUint,
+      /** Gas of the call as a transaction of its own; absent when it reverts. */
+      gas: zUint.optional(),
       returnData: zHex(65_536),
       revertReason: z.string().optional(),
     })
@@ -100,7 +101,7 @@ export const zTriggerQuery = zPageQuery.extend({
   status: z.enum(['ACTIVE', 'PAUSED', 'EXHAUSTED', 'EXPIRED', 'CANCELLED']).optional(),
 })
 
-/** One row of the calling list, as projected at `blockNumber`. `entry` has the codec of shared/api/entry.ts. */
+/** One row of the calling list as of block `blockNumber`. */
 export const zTriggerRow = z.strictObject({
   id: zHash,
   owner: zAddress,
@@ -114,8 +115,12 @@ export const zTriggerRow = z.strictObject({
   missed: zCount,
   fundingWei: zUint,
   blockNumber: zCount,
+  /** Exact row, in the codec of shared/api/entry.ts. */
   entry: z.unknown(),
+  /** The description as JSON. */
+  trigger: z.unknown(),
 })
+export type TriggerRow = z.infer<typeof zTriggerRow>
 export const zTriggerPage = z.strictObject({ items: z.array(zTriggerRow), next: z.string().nullable() })
 
 /** One firing. Times that are not known yet are null. */
