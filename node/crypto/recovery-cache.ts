@@ -18,7 +18,7 @@ export function withRecoveryCache(suite: CryptoSuite, capacity: number): CryptoS
     ...suite,
     recoverAddress: (digest, r, s, yParity) => {
       const key = `${toHex(digest)}${toHex(r)}${toHex(s)}${yParity}`
-      const known = recent.get(key) ?? older.get(key)
+      const known = recent.has(key) ? recent.get(key) : older.get(key)
       if (known !== undefined) return known
       const signer = suite.recoverAddress(digest, r, s, yParity)
       remember(key, signer)

@@ -20,6 +20,7 @@ import type { Lane, Wei } from '#shared/types.ts'
 
 /** Base fees of the block after `parent`. Block 1 starts from the genesis header's. */
 export function nextFees(parent: Header): Readonly<{ baseFeeWei: Wei; triggerBaseFeeWei: Wei }> {
+  if (parent.number === 0) return { baseFeeWei: parent.baseFeeWei, triggerBaseFeeWei: parent.triggerBaseFeeWei }
   return {
     baseFeeWei: nextBaseFee(parent.baseFeeWei, parent.gasUsed, parent.gasLimit / 2n),
     triggerBaseFeeWei: nextBaseFee(parent.triggerBaseFeeWei, parent.triggerGasUsed, triggerBudget(parent.gasLimit) / 2n),
