@@ -1,30 +1,23 @@
 #!/usr/bin/env node
-/**
- * Runs the command line on the Node that this package brings, whatever Node the shell has.
- * Plain JavaScript, readable by any Node from 18 on.
- * @module
- */
+// Runs the CLI on the Node that this package brings, whatever Node the shell has.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
-const NODE_MAJOR_MIN = 24
+const major = Number(process.versions.node.split('.')[0])
 const cli = new URL('../cli.ts', import.meta.url)
-
-function ownNode() {
-  const windows = process.platform === 'win32'
-  const name = `node-${windows ? 'win' : process.platform}-${process.arch}`
-  const path = windows ? `${name}/bin/node.exe` : `${name}/bin/node`
-  return fileURLToPath(new URL(`../../node_modules/${path}`, import.meta.url))
-}
-
-if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN) await import(cli.href)
-else if (existsSync(ownNode())) {
-  const child = spawn(ownNode(), [fileURLToPath(cli), ...process.argv.slice(2)], { stdio: 'inherit' })
+if (major >= 24) await import(cli.href)
+else {
+  const os = process.platform === 'win32' ? 'win' : process.platform
+  const executable = process.platform === 'win32' ? 'node.exe' : 'node'
+  const own = fileURLToPath(new URL(`../../node_modules/node-${os}-${process.arch}/bin/${executable}`, import.meta.url))
+  if (!existsSync(own)) {
+    console.error(`fusion needs Node 24 or later and found ${process.version}; run "npm ci" in the clone first.`)
+    process.exit(1)
+  }
+  const child = spawn(own, [fileURLToPath(cli), ...process.argv.slice(2)], { stdio: 'inherit' })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  // A signal this process handles cannot be raised at itself again: 128 + its number says the same.
   child.on('exit', (code, signal) => process.exit(signal === null ? (code ?? 1) : 128 + constants.signals[signal]))
-} else {
-  console.error(`fusion needs Node ${NODE_MAJOR_MIN} or later and found ${process.version}; run "npm ci" in the clone first.`)
-  process.exitCode = 1
 }
