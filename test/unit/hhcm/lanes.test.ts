@@ -25,7 +25,9 @@ describe('shuffle', () => {
   it('follows Fisher-Yates over a SHA-256 counter stream', () => {
     const key = Uint8Array.of(1, 2, 3)
     // The first digest has eight words, enough for five draws without rejection here.
-    const digest = createHash('sha256').update(Uint8Array.of(1, 2, 3, 0, 0, 0, 0)).digest()
+    const digest = createHash('sha256')
+      .update(Uint8Array.of(1, 2, 3, 0, 0, 0, 0))
+      .digest()
     const expected = [0, 1, 2, 3, 4]
     for (let last = 4, word = 0; last > 0; last--, word++) {
       const chosen = digest.readUInt32BE(4 * word) % (last + 1)
@@ -142,7 +144,12 @@ describe('merge order', () => {
     entryId: hash32(id),
     occurrence: hash32(occurrence),
   })
-  const attestation = (set: number, shard: number, round: number): MergeClass => ({ kind: 'attestation', sourceSet: hash32(set), shard, round })
+  const attestation = (set: number, shard: number, round: number): MergeClass => ({
+    kind: 'attestation',
+    sourceSet: hash32(set),
+    shard,
+    round,
+  })
   const user: MergeClass = { kind: 'user' }
 
   it('is triggers by time, entry, occurrence; then users by lane; then attestations by set, shard, round', () => {
