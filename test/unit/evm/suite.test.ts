@@ -35,8 +35,8 @@ describe.each(suites)('the %s suite', (_, tested) => {
 
   test('recovers the signer of the EIP-155 example', () => {
     const digest = hexToBytes('0xdaf5a779ae972f972197303d7b574746c7ef83eadac0f2791ad23db92e4c8e53')
-    const r = bigintToBytes(18515461264373351373200002665853028612451056578545711640558177905181847433586n, 32)
-    const s = bigintToBytes(46948507304638947509940763649030358759909902576025900602547168820602576006531n, 32)
+    const r = hexToBytes('0x28ef61340bd939bc2195fe537567866003e1a15d3c71ff63e1590620aa636276')
+    const s = hexToBytes('0x67cbe9d8997f761aecb703304b3800ccf555c9f3dc64214b297fb1966a3b6d83')
     expect(tested.recoverAddress(digest, r, s, 0)).toBe('0x9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f')
   })
 
