@@ -67,7 +67,7 @@ export function compileContracts(): ReadonlyMap<string, string> {
   const files = new Map<string, string>()
   for (const contracts of Object.values(output.contracts))
     for (const [name, { abi, evm }] of Object.entries(contracts))
-      if (evm.deployedBytecode.object !== '' && abi.length > 0 && abi.some((part) => JSON.stringify(part).includes('"function"')))
+      if (evm.deployedBytecode.object !== '' && abi.some((part) => JSON.stringify(part).includes('"function"')))
         files.set(`${kebab(name)}.ts`, render(name, abi, evm.bytecode.object, evm.deployedBytecode.object))
   return files
 }

@@ -1,0 +1,31 @@
+/**
+ * Contracts of this part of the protocol that exist in block 0, with the storage they begin with. Their balance is the genesis
+ * document's to allocate: FEED_REGISTRY must hold the funding of all sets given here.
+ * @module
+ */
+import type { Predeploy } from '#node/evm/genesis.ts'
+import { fromHex } from '#node/evm/hex.ts'
+import { callingListRuntime } from '#shared/api/abi/calling-list.ts'
+import { feedRegistryRuntime } from '#shared/api/abi/feed-registry.ts'
+import type { StorageWrite } from '#shared/codec/solidity-storage.ts'
+import type { CryptoSuite } from '#shared/crypto/suite.ts'
+import type { SourceSetSpec } from '#shared/oracle/set-storage.ts'
+import { feedRegistryGenesis, sortedSet } from '#shared/oracle/set-storage.ts'
+import { CALLING_LIST, FEED_REGISTRY } from '#shared/system.ts'
+import { callingListGenesis } from '#shared/trigger/calling-list.ts'
+import type { Address, Hash } from '#shared/types.ts'
+
+const storageOf = (writes: readonly StorageWrite[]): ReadonlyMap<Hash, Hash> => new Map(writes.map(({ slot, value }) => [slot, value]))
+
+/** Calling list and feed registry as block 0 has them. */
+export function predeploys(
+  genesisHash: Hash,
+  sets: readonly SourceSetSpec[],
+  suite: Pick<CryptoSuite, 'keccak256'>,
+): ReadonlyMap<Address, Predeploy> {
+  const sorted = sets.map((set) => sortedSet(set, suite))
+  return new Map([
+    [CALLING_LIST, { code: fromHex(callingListRuntime), storage: storageOf(callingListGenesis(genesisHash)) }],
+    [FEED_REGISTRY, { code: fromHex(feedRegistryRuntime), storage: storageOf(feedRegistryGenesis(genesisHash, sorted, suite)) }],
+  ])
+}
