@@ -55,11 +55,17 @@ async function call(request: CallObject, ref: BlockRef, override: StateOverrideI
   return bytesToHex(result.returnData)
 }
 
+/** Intrinsic cost of lists that the call itself is executed without. Sources: EIP-2930, EIP-7702. */
+function listGas({ accessList, authorizationList }: CallObject): bigint {
+  const keys = (accessList ?? []).reduce((total, { storageKeys }) => total + storageKeys.length, 0)
+  return 2400n * BigInt(accessList?.length ?? 0) + 1900n * BigInt(keys) + 25_000n * BigInt(authorizationList?.length ?? 0)
+}
+
 async function estimate(request: CallObject, ref: BlockRef, override: StateOverrideInput, context: RpcContext): Promise<bigint> {
   const { header } = requireBlock(ref, context)
   const result = await context.evm.estimateGas(callRequest(request, context), header, overrideOf(override))
   if (!('gas' in result)) throw executionError(result.error, result.returnData)
-  return result.gas
+  return result.gas + listGas(request)
 }
 
 async function submit(raw: Uint8Array, context: RpcContext): Promise<Hash> {

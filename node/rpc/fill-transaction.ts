@@ -20,6 +20,7 @@ type Filled = Readonly<{
   gas: bigint
   input: Uint8Array
   accessList: NonNullable<CallObject['accessList']>
+  authorizations: NonNullable<CallObject['authorizationList']>
   fees: Fees
 }>
 
@@ -35,15 +36,33 @@ function unsignedRaw(tx: Filled): Uint8Array {
   const body: RlpInput[] = [tx.gas, target, tx.valueWei, tx.input]
   if ('gasPriceWei' in tx.fees) return encodeRlp([tx.nonce, tx.fees.gasPriceWei, ...body, tx.chainId, 0, 0])
   const list = tx.accessList.map((item) => [item.address, item.storageKeys] as const)
-  return concatBytes(Uint8Array.of(2), encodeRlp([tx.chainId, tx.nonce, tx.fees.tipWei, tx.fees.feeWei, ...body, list]))
+  const fields: RlpInput[] = [tx.chainId, tx.nonce, tx.fees.tipWei, tx.fees.feeWei, ...body, list]
+  if (tx.authorizations.length === 0) return concatBytes(Uint8Array.of(2), encodeRlp(fields))
+  const authorizations = tx.authorizations.map(
+    (one) => [one.chainId, one.address, one.nonce, one.yParity ?? 0, one.r ?? 0, one.s ?? 0] as const,
+  )
+  return concatBytes(Uint8Array.of(4), encodeRlp([...fields, authorizations]))
 }
+
+type AuthorizationInput = Filled['authorizations'][number]
+
+const authorizationJson = ({ chainId, address, nonce, yParity = 0n, r = 0n, s = 0n }: AuthorizationInput) => ({
+  chainId: toQuantity(chainId),
+  address,
+  nonce: toQuantity(nonce),
+  yParity: toQuantity(yParity),
+  r: toQuantity(r),
+  s: toQuantity(s),
+})
 
 function render(tx: Filled, raw: Uint8Array, context: RpcContext): unknown {
   const fees =
     'gasPriceWei' in tx.fees
       ? { type: '0x0', gasPrice: toQuantity(tx.fees.gasPriceWei) }
       : {
-          type: '0x2',
+          ...(tx.authorizations.length === 0
+            ? { type: '0x2' }
+            : { type: '0x4', authorizationList: tx.authorizations.map(authorizationJson) }),
           maxFeePerGas: toQuantity(tx.fees.feeWei),
           maxPriorityFeePerGas: toQuantity(tx.fees.tipWei),
           accessList: tx.accessList,
@@ -79,6 +98,7 @@ export async function fillTransaction(call: CallObject, context: RpcContext, est
     gas: call.gas ?? (await estimate()),
     input: call.input ?? call.data ?? new Uint8Array(0),
     accessList: call.accessList ?? [],
+    authorizations: call.authorizationList ?? [],
     fees: feesOf(call, context),
   }
   const raw = unsignedRaw(tx)

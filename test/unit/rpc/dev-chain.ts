@@ -178,10 +178,9 @@ export async function startDevChain(): Promise<DevChain> {
           await new Promise((resolve) => setTimeout(resolve, 20))
         }
       }
-      const done = run()
+      run().catch((error: unknown) => faults.push(['seal', error]))
       return () => {
         isRunning = false
-        void done
       }
     },
     finalize: async (block) => {

@@ -163,8 +163,8 @@ describe('bad parameters', () => {
 
 describe('a raw transaction', () => {
   it.each([
-    ['another chain id', { chainId: 1 }, 'invalid chain id for signer: have 1 want 81920'],
-    ['too little gas', { gas: 20_000n }, 'intrinsic gas too low: gas 20000, minimum needed 21000'],
+    ['another chain id', { chainId: 1 }, /^invalid chain id for signer: have 1 want 81920$/],
+    ['too little gas', { gas: 20_000n }, /^intrinsic gas too low: gas 20000, minimum needed 21000$/],
     ['too much gas', { gas: 10n ** 9n }, /^exceeds block gas limit/],
     ['more value than there is', { value: 10n ** 30n }, /^insufficient funds for gas \* price \+ value/],
   ])('with %s is refused in the words of other clients', async (_, request, message) => {
@@ -172,7 +172,7 @@ describe('a raw transaction', () => {
     expect(await rpc('eth_sendRawTransaction', [raw])).toEqual({
       error: {
         code: -32000,
-        message: typeof message === 'string' ? message : expect.stringMatching(message),
+        message: expect.stringMatching(message) as unknown,
         data: expect.anything() as unknown,
       },
     })
@@ -216,11 +216,13 @@ describe('a WebSocket', () => {
 
   it('limits subscriptions, and HTTP has none', async () => {
     const socket = await open()
+    const answers: unknown[] = []
     for (let id = 1; id <= 65; id++) {
       socket.send(JSON.stringify({ jsonrpc: '2.0', id, method: 'eth_subscribe', params: ['newPendingTransactions'] }))
-      const answer = await next(socket)
-      expect(answer).toMatchObject(id <= 64 ? { result: expect.any(String) as unknown } : { error: { code: -32005 } })
+      const answer = (await next(socket)) as { error?: { code: number } }
+      answers.push(answer.error?.code ?? 'opened')
     }
+    expect(answers).toEqual([...Array.from({ length: 64 }, () => 'opened'), -32005])
     socket.send('{"jsonrpc":"2.0","id":1,"method":"eth_subscribe","params":["everything"]}')
     expect(await next(socket)).toMatchObject({ error: { code: -32602 } })
     socket.close()
