@@ -5,6 +5,7 @@ import type { MethodTable, RpcContext } from '#node/rpc/context.ts'
 import { address, blockRef, slot } from '#node/rpc/params.ts'
 import type { BlockRef } from '#node/rpc/params.ts'
 import { toQuantity } from '#node/rpc/quantity.ts'
+import { invalidParams } from '#node/rpc/rpc-error.ts'
 import { bytesToBigint, bytesToHex, hexToBytes } from '#shared/bytes.ts'
 import type { StateView } from '#shared/chain/types.ts'
 import type { Address, Hash } from '#shared/types.ts'
@@ -49,12 +50,25 @@ function accountInfo(target: Address, ref: BlockRef, context: RpcContext): unkno
   return { balance: toQuantity(account?.balanceWei ?? 0n), nonce: toQuantity(account?.nonce ?? 0n), code: bytesToHex(state.code(target)) }
 }
 
+/** Slots of several accounts in one answer. */
+function storageValues(wanted: Readonly<Record<Address, readonly Hash[]>>, ref: BlockRef, context: RpcContext): unknown {
+  const state = stateOf(ref, context)
+  const entries = Object.entries(wanted) as [Address, readonly Hash[]][]
+  if (entries.length === 0) throw invalidParams('empty request')
+  if (entries.reduce((total, [, slots]) => total + slots.length, 0) > PROOF_SLOTS_MAX)
+    throw invalidParams(`more than ${PROOF_SLOTS_MAX} slots`)
+  return Object.fromEntries(entries.map(([target, slots]) => [target, slots.map((key) => state.storage(target, key))]))
+}
+
 export const STATE_METHODS: MethodTable = {
   eth_getBalance: method(z.tuple([address, blockRef]), ([target, ref], context) =>
     toQuantity(stateOf(ref, context).account(target)?.balanceWei ?? 0n),
   ),
   eth_getCode: method(z.tuple([address, blockRef]), ([target, ref], context) => bytesToHex(stateOf(ref, context).code(target))),
   eth_getStorageAt: method(z.tuple([address, slot, blockRef]), ([target, key, ref], context) => stateOf(ref, context).storage(target, key)),
+  eth_getStorageValues: method(z.tuple([z.record(address, z.array(slot)), blockRef]), ([wanted, ref], context) =>
+    storageValues(wanted, ref, context),
+  ),
   eth_getTransactionCount: method(z.tuple([address, blockRef]), ([target, ref], context) => transactionCount(target, ref, context)),
   eth_getProof: method(z.tuple([address, z.array(slot).max(PROOF_SLOTS_MAX), blockRef]), ([target, slots, ref], context) =>
     accountProof(target, slots, ref, context),
