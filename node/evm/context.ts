@@ -5,7 +5,7 @@
  */
 import { BlockState } from '#node/evm/block-state.ts'
 import { createChainCommon, createMachine } from '#node/evm/machine.ts'
-import type { BlockEnvironment, Machine } from '#node/evm/machine.ts'
+import type { BlockEnvironment, Machine, MachineConfig } from '#node/evm/machine.ts'
 import type { NativeExecutors, PrecompileFunction } from '#node/evm/native-types.ts'
 import type { StateDb } from '#node/evm/state-db.ts'
 import type { Receipt } from '#shared/chain/types.ts'
@@ -26,6 +26,7 @@ export type ExecutionConfig = Readonly<{
   receiptsByHash: (hash: Hash) => readonly Receipt[] | null
   natives: NativeExecutors
   precompiles: ReadonlyMap<Address, PrecompileFunction>
+  interpreter?: MachineConfig['interpreter']
 }>
 
 /** A config with what is made once per chain. */
@@ -44,8 +45,8 @@ const HEADERS_KEPT = 4096
 
 /** Opens the execution layer of one chain. */
 export function openExecution(config: ExecutionConfig): ExecutionContext {
-  const { params, crypto, precompiles, state } = config
-  const machineConfig = { chainId: params.chainId, crypto, precompiles }
+  const { params, crypto, precompiles, state, interpreter = 'fast' } = config
+  const machineConfig = { chainId: params.chainId, crypto, precompiles, interpreter }
   const common = createChainCommon(machineConfig)
   const known = new Map<Hash, Header>()
   const headerByHash = (hash: Hash): Header | null => {

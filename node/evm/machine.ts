@@ -4,6 +4,7 @@
  * @module
  */
 import type { BlockState } from '#node/evm/block-state.ts'
+import { useFastInterpreter } from '#node/evm/fast-interpreter.ts'
 import { fromHex } from '#node/evm/hex.ts'
 import type { PrecompileFunction } from '#node/evm/native-types.ts'
 import { bytesToBigint, padLeft } from '#shared/bytes.ts'
@@ -28,7 +29,13 @@ export type BlockEnvironment = Readonly<{
 }>
 
 /** Settings of every machine of one chain. */
-export type MachineConfig = Readonly<{ chainId: number; crypto: CryptoSuite; precompiles: ReadonlyMap<Address, PrecompileFunction> }>
+export type MachineConfig = Readonly<{
+  chainId: number
+  crypto: CryptoSuite
+  precompiles: ReadonlyMap<Address, PrecompileFunction>
+  /** The library's own instruction loop instead of the fast one; same results. */
+  interpreter?: 'stock' | 'fast'
+}>
 
 /** KZG point evaluation needs a trusted setup that a chain without blobs has no use for; the address is an ordinary account. */
 const KZG_POINT_EVALUATION: Address = `0x${'0a'.padStart(40, '0')}`
@@ -126,6 +133,7 @@ export async function createMachine(
     ...Array.from(config.precompiles, ([address, run]) => precompileOf(address, run)),
   ]
   const evm = await createEVM({ common, stateManager: state, blockchain, customPrecompiles })
+  if (config.interpreter !== 'stock') await useFastInterpreter(evm)
   const block = {
     header: {
       number: BigInt(environment.number),
