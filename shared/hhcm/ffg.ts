@@ -15,7 +15,7 @@ import { votePayload } from '#shared/hhcm/signing.ts'
 import type { HhcmState, Link } from '#shared/hhcm/state.ts'
 import { PHASE } from '#shared/hhcm/timetable.ts'
 import { descendsFrom, refreshHead, reroot } from '#shared/hhcm/tree.ts'
-import { blame, isPast, report, SELF_PEER, validatorOf } from '#shared/hhcm/turn.ts'
+import { blame, isPast, nodeOf, report, SELF_PEER, validatorOf } from '#shared/hhcm/turn.ts'
 import type { Turn } from '#shared/hhcm/turn.ts'
 import type { Checkpoint, PeerId, Vote } from '#shared/hhcm/types.ts'
 import type { Address } from '#shared/types.ts'
@@ -63,6 +63,8 @@ function applyLink(turn: Turn, link: Link): boolean {
     state.nodes.get(link.source.blockHash) ?? (link.source.slot <= state.finalized.slot ? state.nodes.get(state.root) : undefined)
   if (target?.status !== 'valid' || source === undefined) return false
   if (!descendsFrom(state, target, source) || target.header.slot > link.target.slot) return true
+  for (const checkpoint of [link.source, link.target])
+    if (checkpoint.slot > state.source.slot && checkpoint.slot < state.slot) state.source = checkpoint
   if (link.target.slot > state.justified.slot) {
     state.justified = link.target
     state.justifiedVotes = [...link.votes]
@@ -129,6 +131,8 @@ export function pruneVotes(state: HhcmState): void {
 /** Whether this key may cast a vote without contradicting one it has signed. */
 function mayVote({ state }: Turn, source: Checkpoint): boolean {
   const last = state.signed.vote
+  const block = state.nodes.get(source.blockHash)
+  if (block === undefined || !descendsFrom(state, nodeOf(state, state.head), block)) return false
   return source.slot < state.slot && (last === null || (state.slot > last.target.slot && source.slot >= last.source.slot))
 }
 
@@ -146,6 +150,5 @@ export function castVote(turn: Turn, source: Checkpoint, target: Checkpoint): vo
 /** Votes for the head once per slot, from the vote point on. */
 export function voteIfDue(turn: Turn): void {
   const { state } = turn
-  if (isPast(turn, PHASE.vote) && mayVote(turn, state.justified))
-    castVote(turn, state.justified, { slot: state.slot, blockHash: state.head })
+  if (isPast(turn, PHASE.vote) && mayVote(turn, state.source)) castVote(turn, state.source, { slot: state.slot, blockHash: state.head })
 }

@@ -99,6 +99,8 @@ export type HhcmState = {
   justified: Checkpoint
   /** The votes that justified it, empty for genesis. */
   justifiedVotes: readonly Vote[]
+  /** Highest justified checkpoint before the current slot: source of the own vote, which may come after the slot's own justification. */
+  source: Checkpoint
   finalized: Checkpoint
   /** By target slot, then voter; two votes of one voter are kept when they contradict each other. */
   readonly votes: Map<Slot, Map<Address, readonly Vote[]>>
@@ -179,6 +181,7 @@ export function bareState(
     invalid: new Map(),
     deferred: [],
     justified: restored.justified,
+    source: restored.justified,
     justifiedVotes: [],
     finalized: restored.finalized,
     votes: new Map(),

@@ -58,6 +58,7 @@ function startSlot(turn: Turn, slot: Slot): void {
   const { state } = turn
   state.slot = slot
   state.round = emptyRound(slot)
+  state.source = state.justified
   forget(turn)
   admitDeferred(turn)
   const held = state.early
