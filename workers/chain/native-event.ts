@@ -6,11 +6,12 @@ import { CALLING_LIST } from '#shared/system.ts'
 import type { Hash } from '#shared/types.ts'
 import type { ChainLog } from '#workers/chain/rpc.ts'
 
-/** A firing, another change of a row, or a new report of a feed. */
+/** A firing, another change of a row, a new report of a feed, or a round of a shard, with or without new reports. */
 export type NativeEvent = Readonly<
   | { kind: 'fired'; id: Hash; fireKey: Hash; occurrence: Hash; digest: Hash; success: boolean; gasUsed: bigint; log: ChainLog }
   | { kind: 'row'; id: Hash; isRegistration: boolean; log: ChainLog }
   | { kind: 'feed'; feed: Hash; log: ChainLog }
+  | { kind: 'round'; sourceSet: Hash; shard: number; log: ChainLog }
 >
 
 function callingListEvent(log: ChainLog): NativeEvent | null {
@@ -42,7 +43,8 @@ export function readEvent(log: ChainLog): NativeEvent | null {
       data: log.data,
       topics: [log.topics[0] ?? '0x', ...log.topics.slice(1)],
     })
-    return eventName === 'FeedUpdated' ? { kind: 'feed', feed: args.feed, log } : null
+    if (eventName === 'FeedUpdated') return { kind: 'feed', feed: args.feed, log }
+    return eventName === 'RoundAttested' ? { kind: 'round', sourceSet: args.sourceSet, shard: args.shard, log } : null
   } catch {
     return null
   }

@@ -13,13 +13,17 @@ import { type NativeEvent, readEvent } from '#workers/chain/native-event.ts'
 import { type Block, call, chainMeta, logsBetween } from '#workers/chain/rpc.ts'
 import { blocks, bundles, entries, fires } from '#workers/db/schema.ts'
 import type { Env } from '#workers/env.ts'
+import { sourceSets } from '#workers/oracle/registry.ts'
 
 /** What a range of blocks changed, for the schedulers. */
 export type Change = Readonly<{
   headTimeMs: number
   /** Rows as they are after the range. */
   entries: readonly Entry[]
+  /** Feeds with a new report. */
   feeds: readonly Hash[]
+  /** Feeds whose round was attested, with a new report or as unchanged. */
+  confirmed: readonly Hash[]
   /** Whether any block held a transaction: own logs and views can only change then. */
   hasTransactions: boolean
 }>
@@ -135,10 +139,18 @@ async function writeFire(
   await drizzle(env.DB).insert(fires).values(row).onConflictDoUpdate({ target: fires.fireKey, set: row })
 }
 
+async function confirmedFeeds(env: Env, events: readonly NativeEvent[]): Promise<Hash[]> {
+  const rounds = events.filter((event) => event.kind === 'round')
+  if (rounds.length === 0) return []
+  const sets = await sourceSets(env)
+  const feeds = rounds.flatMap(({ sourceSet, shard }) => sets.find(({ id }) => id === sourceSet)?.shards[shard] ?? [])
+  return [...new Set(feeds.map(({ id }) => id))]
+}
+
 /** Projects consecutive canonical blocks. */
 export async function projectRange(env: Env, range: readonly Block[]): Promise<Change> {
   const [first, last] = [range[0], range.at(-1)]
-  if (first === undefined || last === undefined) return { headTimeMs: 0, entries: [], feeds: [], hasTransactions: false }
+  if (first === undefined || last === undefined) return { headTimeMs: 0, entries: [], feeds: [], confirmed: [], hasTransactions: false }
   const meta = await chainMeta(env)
   const timeMs = (slot: number): number => meta.genesisTimeMs + slot * meta.slotMs
   const seenMs = Date.now()
@@ -147,7 +159,7 @@ export async function projectRange(env: Env, range: readonly Block[]): Promise<C
   const events = logs.map((log) => readEvent(log)).filter((event) => event !== null)
   await writeBlocks(env, range, timeMs, seenMs)
   for (const block of range) await markIncluded(env, block, seenMs)
-  const touched = [...new Set(events.flatMap((event) => (event.kind === 'feed' ? [] : [event.id])))]
+  const touched = [...new Set(events.flatMap((event) => ('id' in event ? [event.id] : [])))]
   const refreshed = await refreshEntries(env, touched, last)
   const byId = new Map(refreshed.map((entry) => [entry.id, entry]))
   const slots = new Map(range.map((block) => [block.number, block.slot]))
@@ -158,6 +170,7 @@ export async function projectRange(env: Env, range: readonly Block[]): Promise<C
     headTimeMs: timeMs(last.slot),
     entries: refreshed,
     feeds: [...new Set(events.flatMap((event) => (event.kind === 'feed' ? [event.feed] : [])))],
+    confirmed: await confirmedFeeds(env, events),
     hasTransactions: isBusy,
   }
 }

@@ -6,7 +6,7 @@ import type { Fire } from '#shared/api/http-trigger.ts'
 import type { Watch } from '#shared/oracle/watch.ts'
 import type { Address, Hash } from '#shared/types.ts'
 import { bundlesBySequence } from '#workers/db/records.ts'
-import { entries, fires } from '#workers/db/schema.ts'
+import { type bundles, entries, fires } from '#workers/db/schema.ts'
 import type { Env } from '#workers/env.ts'
 
 /** Filter of a page of entries; null fields do not filter. */
@@ -43,27 +43,34 @@ export async function entryNames(env: Env, ids: readonly Hash[]): Promise<Map<Ha
   return new Map(rows.map((row) => [row.id, row.name]))
 }
 
+const causeJson = (bundle: typeof bundles.$inferSelect): NonNullable<Fire['cause']> => ({
+  bundleSequence: bundle.sequence,
+  batchAtMs: bundle.batchMs,
+  bundleAtMs: bundle.bundleMs,
+  includedBlock: bundle.includedBlock,
+  includedAtMs: bundle.includedMs,
+})
+
 async function withCauses(env: Env, rows: readonly FireRow[]): Promise<Fire[]> {
   const causes = await bundlesBySequence(
     env,
     rows.flatMap(({ bundleSequence }) => (bundleSequence === null ? [] : [bundleSequence])),
   )
-  return rows.map(({ bundleSequence, seenMs, finalMs, logIndex: _, ...row }): Fire => {
-    const cause = bundleSequence === null ? undefined : causes.get(bundleSequence)
+  return rows.map((row): Fire => {
+    const cause = row.bundleSequence === null ? undefined : causes.get(row.bundleSequence)
     return {
-      ...row,
-      seenAtMs: seenMs,
-      finalAtMs: finalMs,
-      cause:
-        cause === undefined
-          ? null
-          : {
-              bundleSequence: cause.sequence,
-              batchAtMs: cause.batchMs,
-              bundleAtMs: cause.bundleMs,
-              includedBlock: cause.includedBlock,
-              includedAtMs: cause.includedMs,
-            },
+      fireKey: row.fireKey,
+      entryId: row.entryId,
+      occurrence: row.occurrence,
+      success: row.success,
+      gasUsed: row.gasUsed,
+      txHash: row.txHash,
+      blockNumber: row.blockNumber,
+      blockHash: row.blockHash,
+      blockTimeMs: row.blockTimeMs,
+      seenAtMs: row.seenMs,
+      finalAtMs: row.finalMs,
+      cause: cause === undefined ? null : causeJson(cause),
     }
   })
 }

@@ -64,9 +64,11 @@ function due(trigger: Status['triggers'][number]): string {
   return trigger.kind === 'height' ? `block ${trigger.dueAt}` : clock(trigger.dueAt)
 }
 
-function sections(status: Status): Markup {
-  const good = (text: string) => html`<span class="ok">${text}</span>`
-  const bad = (text: string) => html`<span class="bad">${text}</span>`
+const good = (text: string): Markup => html`<span class="ok">${text}</span>`
+const bad = (text: string): Markup => html`<span class="bad">${text}</span>`
+
+/** Chain and what runs on it by itself. */
+function chainSections(status: Status): Markup {
   return html`
     <h2>Validators</h2>
     ${table(
@@ -92,18 +94,6 @@ function sections(status: Status): Markup {
       ]),
       'Nothing has fired yet.',
     )}
-    <h2>Feeds</h2>
-    ${table(
-      ['feed', 'value', 'status', 'observed', 'sources'],
-      status.feeds.map((feed) => [
-        html`<a href="/v1/feeds/${feed.id}/history">${feed.sourceSetName} / ${feed.name}</a>`,
-        feed.text ?? '–',
-        feed.latest?.status ?? 'no report yet',
-        feed.latest === null ? '–' : clock(feed.latest.lastObservedAtMs),
-        String(feed.members.length),
-      ]),
-      'No feed is registered, or the chain cannot be read.',
-    )}
     <h2>Calling list</h2>
     ${table(
       ['trigger', 'kind', 'status', 'fires', 'due', 'funding, FSN'],
@@ -116,6 +106,24 @@ function sections(status: Status): Markup {
         coins(one.fundingWei),
       ]),
       'The calling list is empty.',
+    )}
+  `
+}
+
+/** What comes in and goes out here. */
+function edgeSections(status: Status): Markup {
+  return html`
+    <h2>Feeds</h2>
+    ${table(
+      ['feed', 'value', 'status', 'observed', 'sources'],
+      status.feeds.map((feed) => [
+        html`<a href="/v1/feeds/${feed.id}/history">${feed.sourceSetName} / ${feed.name}</a>`,
+        feed.text ?? '–',
+        feed.latest?.status ?? 'no report yet',
+        feed.latest === null ? '–' : clock(feed.latest.lastObservedAtMs),
+        String(feed.members.length),
+      ]),
+      'No feed is registered, or the chain cannot be read.',
     )}
     <h2>Accounts</h2>
     ${table(
@@ -157,6 +165,6 @@ export const statusPage = (status: Status): Markup =>
           ${new Date(status.nowMs).toISOString()} · <a href="/docs">API</a> · <a href="/openapi.json">OpenAPI</a> ·
           <a href="/v1/status">JSON</a>
         </p>
-        ${sections(status)}
+        ${chainSections(status)} ${edgeSections(status)}
       </body>
     </html>`

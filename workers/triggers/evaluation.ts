@@ -40,18 +40,26 @@ export function nextContext(head: Head, meta: ChainMeta, nowMs: number): Evaluat
   }
 }
 
-/** Evaluates a row on top of a head. `known` answers some reads without asking, as simulations do. */
+/** What an evaluation may be given besides row and head. */
+export type Given = Readonly<{
+  evidence?: VerifiedEvidence
+  /** Answers some reads without asking, as simulations do. */
+  reads?: ReadonlyMap<string, ReadValue>
+  /** Judges in this block instead of the next one. */
+  context?: EvaluationContext
+}>
+
+/** Evaluates a row on top of a head. */
 export async function evaluateOnHead(
   env: Env,
   entry: Entry,
   head: Head,
-  evidence: VerifiedEvidence | null = null,
-  known: ReadonlyMap<string, ReadValue> = new Map(),
+  given: Given = {},
 ): Promise<Exclude<Evaluation, { kind: 'need' }>> {
-  const context = nextContext(head, await chainMeta(env), Date.now())
-  const reads = new Map(known)
+  const context = given.context ?? nextContext(head, await chainMeta(env), Date.now())
+  const reads = new Map(given.reads)
   for (let round = 0; round < ROUNDS_MAX; round++) {
-    const result = evaluate(entry, context, reads, evidence)
+    const result = evaluate(entry, context, reads, given.evidence ?? null)
     if (result.kind !== 'need') return result
     for (const key of result.keys) reads.set(readKeyId(key), await read(env, key, head.hash))
   }

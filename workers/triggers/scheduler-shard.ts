@@ -6,7 +6,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import { depositOccurrence, matchesDeposit } from '#shared/trigger/evaluate-deposit.ts'
 import { fireKey } from '#shared/trigger/ids.ts'
-import type { DepositFact, Due, Entry } from '#shared/trigger/types.ts'
+import type { DepositFact, Due, Entry, Reason } from '#shared/trigger/types.ts'
 import type { Hash } from '#shared/types.ts'
 import { type Head, headFollower } from '#workers/chain/head-follower.ts'
 import { chainMeta } from '#workers/chain/rpc.ts'
@@ -25,14 +25,23 @@ const RESUBMIT_MS = 3000
 const RETRY_MS = 2000
 /** Least pause between two looks at one row. */
 const LOOK_MS_MIN = 300
+/** Verdicts that an unchanged but confirmed value can change. */
+const EAGER_REASONS = new Set<Reason>(['HOLDING', 'STALE', 'SOURCE', 'NO_REPORT'])
 const DEPOSIT_KEPT_MS = 86_400_000
 
 /** What the index holds of an entry. */
 export type ScheduledRow = Readonly<{ id: Hash; kind: string; watch: string; dueMs: number; dueHeight: number }>
 /** News with a head. */
-export type HeadNews = Readonly<{ rows: readonly ScheduledRow[]; feeds: readonly Hash[]; hasTransactions: boolean }>
+export type HeadNews = Readonly<{
+  rows: readonly ScheduledRow[]
+  feeds: readonly Hash[]
+  confirmed: readonly Hash[]
+  hasTransactions: boolean
+}>
 /** A payment with its quorum of signatures. */
 export type ProvenDeposit = Readonly<{ digest: Hash; sourceSet: Hash; deposit: DepositFact; evidence: Uint8Array }>
+/** When to look at a row again, 0 when only news can change it; whether a round without a new report is news for it. */
+type Look = Readonly<{ lookMs: number; isEager: boolean }>
 type KeptDeposit = ProvenDeposit & Readonly<{ atMs: number }>
 
 export class SchedulerShard extends DurableObject<Env> {
@@ -45,7 +54,7 @@ export class SchedulerShard extends DurableObject<Env> {
     ctx.storage.sql.exec(`
       CREATE TABLE IF NOT EXISTS rows (
         id TEXT PRIMARY KEY, kind TEXT NOT NULL, watch TEXT NOT NULL,
-        due_ms INTEGER NOT NULL, due_height INTEGER NOT NULL, look_ms INTEGER NOT NULL
+        due_ms INTEGER NOT NULL, due_height INTEGER NOT NULL, look_ms INTEGER NOT NULL, eager INTEGER NOT NULL
       );
       CREATE INDEX IF NOT EXISTS rows_look ON rows (look_ms) WHERE look_ms > 0;
       CREATE INDEX IF NOT EXISTS rows_watch ON rows (watch) WHERE watch <> '';
@@ -60,6 +69,7 @@ export class SchedulerShard extends DurableObject<Env> {
     this.ctx.storage.transactionSync(() => {
       for (const row of news.rows) this.#index(row, nowMs)
       for (const feed of news.feeds) sql.exec("UPDATE rows SET look_ms = ? WHERE watch = ? AND kind <> 'inactive'", nowMs, feed)
+      for (const feed of news.confirmed) sql.exec('UPDATE rows SET look_ms = ? WHERE watch = ? AND eager = 1', nowMs, feed)
       if (news.hasTransactions) sql.exec("UPDATE rows SET look_ms = ? WHERE kind IN ('log', 'view')", nowMs)
       sql.exec('UPDATE rows SET look_ms = ? WHERE due_height > 0 AND due_height <= ?', nowMs, head.number + 1)
     })
@@ -89,7 +99,7 @@ export class SchedulerShard extends DurableObject<Env> {
   #index(row: ScheduledRow, nowMs: number): void {
     const lookMs = row.kind === 'inactive' ? 0 : row.dueMs > nowMs ? row.dueMs : nowMs
     this.ctx.storage.sql.exec(
-      'INSERT OR REPLACE INTO rows (id, kind, watch, due_ms, due_height, look_ms) VALUES (?, ?, ?, ?, ?, ?)',
+      'INSERT OR REPLACE INTO rows (id, kind, watch, due_ms, due_height, look_ms, eager) VALUES (?, ?, ?, ?, ?, ?, 0)',
       row.id,
       row.kind,
       row.watch,
@@ -108,16 +118,14 @@ export class SchedulerShard extends DurableObject<Env> {
       const rows = this.ctx.storage.sql
         .exec<{ id: Hash }>('SELECT id FROM rows WHERE look_ms > 0 AND look_ms <= ? ORDER BY look_ms LIMIT ?', horizonMs, BATCH)
         .toArray()
-      for (const { id } of rows) this.#look(id, await this.#judge(id, head))
+      for (const { id } of rows) {
+        const { lookMs, isEager } = await this.#judge(id, head)
+        this.ctx.storage.sql.exec('UPDATE rows SET look_ms = ?, eager = ? WHERE id = ?', lookMs, isEager ? 1 : 0, id)
+      }
     } finally {
       this.#isWorking = false
       await this.#arm()
     }
-  }
-
-  /** When to look at a row again; 0 when only news can change it. */
-  #look(id: Hash, atMs: number): void {
-    this.ctx.storage.sql.exec('UPDATE rows SET look_ms = ? WHERE id = ?', atMs, id)
   }
 
   async #arm(): Promise<void> {
@@ -126,19 +134,22 @@ export class SchedulerShard extends DurableObject<Env> {
     else await this.ctx.storage.setAlarm(Math.max(Date.now() + 50, next))
   }
 
-  async #judge(id: Hash, head: Head): Promise<number> {
+  async #judge(id: Hash, head: Head): Promise<Look> {
     try {
       const entry = await readEntry(this.env, id, head.hash)
-      if (entry === null) return 0
+      if (entry === null) return { lookMs: 0, isEager: false }
       const { mode } = entry.description
-      if (mode.type === 'event' && mode.when.kind === 'chain.deposit') return await this.#judgeDeposits(entry, head)
+      if (mode.type === 'event' && mode.when.kind === 'chain.deposit')
+        return { lookMs: await this.#judgeDeposits(entry, head), isEager: false }
       const result = await evaluateOnHead(this.env, entry, head)
-      if (result.kind === 'due') return await this.#submit(entry, result.due, new Uint8Array(0))
-      if (result.reason === 'SOURCE' || result.reason === 'FEE_TOO_LOW') return Date.now() + RETRY_MS
-      return result.kind === 'unknown' || result.retryAtMs === 0 ? 0 : Math.max(result.retryAtMs, Date.now() + LOOK_MS_MIN)
+      if (result.kind === 'due') return { lookMs: await this.#submit(entry, result.due, new Uint8Array(0)), isEager: false }
+      const isEager = EAGER_REASONS.has(result.reason)
+      if (result.reason === 'FEE_TOO_LOW') return { lookMs: Date.now() + RETRY_MS, isEager }
+      const retryMs = result.kind === 'notDue' ? result.retryAtMs : 0
+      return { lookMs: retryMs === 0 ? 0 : Math.max(retryMs, Date.now() + LOOK_MS_MIN), isEager }
     } catch (error) {
       console.warn(`entry ${id}: ${error instanceof Error ? error.message : String(error)}`)
-      return Date.now() + RETRY_MS
+      return { lookMs: Date.now() + RETRY_MS, isEager: false }
     }
   }
 
@@ -152,7 +163,7 @@ export class SchedulerShard extends DurableObject<Env> {
       if (!matchesDeposit(condition, deposit) || sourceSet !== condition.reporters) continue
       const key = fireKey(entry.id, entry.revision, depositOccurrence(deposit.chain, deposit.txid))
       const wasFired = await isFired(this.env, key)
-      const result = await evaluateOnHead(this.env, entry, head, { deposits: [deposit], fired: () => wasFired })
+      const result = await evaluateOnHead(this.env, entry, head, { evidence: { deposits: [deposit], fired: () => wasFired } })
       if (result.kind === 'due') lookMs = await this.#submit(entry, result.due, evidence)
       else if (result.kind === 'notDue' && result.retryAtMs > 0) lookMs = result.retryAtMs
     }

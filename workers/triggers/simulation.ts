@@ -94,7 +94,7 @@ function revertReason(data: unknown): string | undefined {
   if (typeof data !== 'string' || !data.startsWith('0x')) return undefined
   try {
     const { errorName, args } = decodeErrorResult({ data: data as ViemHex })
-    return `${errorName}(${(args ?? []).map(String).join(', ')})`
+    return `${errorName}(${args.map(String).join(', ')})`
   } catch {
     return data
   }
@@ -126,13 +126,11 @@ export async function simulate(
   const head = await currentHead(env)
   const entry = freshEntry(owner, description, dueAt, head)
   const known = feedValue === null ? new Map<string, ReadValue>() : await supposedReports(env, entry, feedValue, head)
-  const judged = await evaluateOnHead(env, entry, head, null, known)
+  const judged = await evaluateOnHead(env, entry, head, { reads: known })
   const context = nextContext(head, await chainMeta(env), Date.now())
-  const isHeight = description.mode.type === 'timing' && description.mode.when.kind === 'height'
-  const tried =
-    judged.kind !== 'due' && description.mode.type === 'timing'
-      ? await evaluateOnHead(env, { ...entry, dueAt: isHeight ? context.height : context.timeMs }, head)
-      : judged
+  const { mode } = description
+  const atItsTime = mode.type === 'timing' && mode.when.kind === 'height' ? { ...context, height: dueAt } : { ...context, timeMs: dueAt }
+  const tried = judged.kind !== 'due' && mode.type === 'timing' ? await evaluateOnHead(env, entry, head, { context: atItsTime }) : judged
   const isDue = judged.kind === 'due' && judged.due.action === 'fire'
   const reason = judged.kind === 'due' ? judged.due.action.toUpperCase() : judged.reason
   const call = tried.kind === 'due' && tried.due.action === 'fire' ? await tryCall(env, entry, bytesToHex(tried.due.callData)) : undefined

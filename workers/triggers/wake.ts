@@ -35,6 +35,7 @@ export async function wakeSchedulers(env: Env, head: Head, change: Change): Prom
       shard.onHead(head, {
         rows: rows.filter(({ id }) => shardOf(id, all.length) === index),
         feeds: [...change.feeds],
+        confirmed: [...change.confirmed],
         hasTransactions: change.hasTransactions,
       }),
     ),
