@@ -73,6 +73,11 @@ export type EvmCaller = Readonly<{
   call: (request: CallRequest, header: Header, override?: StateOverride) => Promise<CallResult>
   /** Least gas limit with which the call succeeds, intrinsic gas included; the failed call when none does. */
   estimateGas: (request: CallRequest, header: Header, override?: StateOverride) => Promise<Readonly<{ gas: bigint }> | CallResult>
+  /** Addresses and slots the call touches beyond what is warm anyway, and the call's result with that list. */
+  accessList: (
+    request: CallRequest,
+    header: Header,
+  ) => Promise<Readonly<{ accessList: readonly Readonly<{ address: Address; storageKeys: readonly Hash[] }>[]; result: CallResult }>>
 }>
 
 export type PoolRefusal = Readonly<{ code: string; message: string }>

@@ -1,5 +1,6 @@
 /** Calls and gas estimates on the state after any retained block. Source: execution API `eth_call`, `eth_estimateGas`. @module */
 import type { CallRequest, CallResult, EvmCaller, StateOverride } from '#node/chain-reader.ts'
+import { createAccessList } from '#node/evm/access-list.ts'
 import type { BlockState } from '#node/evm/block-state.ts'
 import type { ExecutionContext } from '#node/evm/context.ts'
 import { fromHex } from '#node/evm/hex.ts'
@@ -109,5 +110,6 @@ export function createEvmCaller(context: ExecutionContext): EvmCaller {
     },
     estimateGas: async (request, header, override) =>
       await estimate(await machineFor(header, override), request, context.params.blockGasLimit),
+    accessList: (request, header) => createAccessList(context, request, header),
   }
 }

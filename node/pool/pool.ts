@@ -83,6 +83,8 @@ class Transactions {
   readonly users: UserPool
   readonly natives: NativePool
   #work: Promise<void> = Promise.resolve()
+  /** Last selections, valid while the pool does not change: a waiting driver asks again and again. */
+  #selected = new Map<string, readonly Uint8Array[]>()
 
   constructor(options: PoolOptions) {
     this.#options = options
@@ -128,6 +130,7 @@ class Transactions {
       if (refusal.code !== 'ALREADY_KNOWN') this.#refused.set(hash, { head: head.hash, refusal })
       return refusal
     }
+    this.#selected.clear()
     for (const listener of this.#listeners) listener(hash, raw, origin)
     return { hash }
   }
@@ -149,12 +152,14 @@ class Transactions {
     // Only a sender's own transactions lower its nonce distance; delegated balances are looked at when a package is filled.
     const senders = reverted.length > 0 ? null : new Set<Address>((block?.receipts ?? []).map(({ from }) => from))
     this.users.revalidate(state, senders)
+    this.#selected.clear()
     const isCurrent = (): boolean => chain.head().hash === head.hash
     this.#work = this.#work.then(async () => {
       for (const hash of reverted)
         for (const raw of chain.block(hash)?.txs ?? [])
           if (chain.transactionPlace(bytesToHex(this.#options.crypto.keccak256(raw))) === null) await this.#restore(raw)
       await this.natives.revalidate(head.header, isCurrent)
+      this.#selected.clear()
     })
   }
 
@@ -170,6 +175,13 @@ class Transactions {
 
   /** Transactions of one lane on this parent: triggers, users by tip, attestations. */
   select(parent: BlockEnvelope, lane: number, laneCount: number): readonly Uint8Array[] {
+    const key = `${parent.hash}/${lane}/${laneCount}`
+    const selected = this.#selected.get(key) ?? this.#select(parent, lane, laneCount)
+    this.#selected.set(key, selected)
+    return selected
+  }
+
+  #select(parent: BlockEnvelope, lane: number, laneCount: number): readonly Uint8Array[] {
     const { chain, blockGasLimit, nextBaseFeeWei } = this.#options
     const { randomness } = parent.header
     const inLane = (key: LaneKey): boolean => laneOf(randomness, key, laneCount) === lane

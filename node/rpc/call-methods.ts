@@ -68,6 +68,13 @@ async function estimate(request: CallObject, ref: BlockRef, override: StateOverr
   return result.gas + listGas(request)
 }
 
+async function accessList(request: CallObject, ref: BlockRef, context: RpcContext): Promise<unknown> {
+  const { header } = requireBlock(ref, context)
+  const { accessList: list, result } = await context.evm.accessList(callRequest(request, context), header)
+  const error = result.success ? {} : { error: executionError(result.error, result.returnData).message }
+  return { accessList: list, gasUsed: toQuantity(result.gasUsed), ...error }
+}
+
 async function submit(raw: Uint8Array, context: RpcContext): Promise<Hash> {
   const answer = await context.pool.add(raw, 'local')
   if ('hash' in answer) return answer.hash
@@ -81,6 +88,7 @@ export const CALL_METHODS: MethodTable = {
   eth_estimateGas: method(z.tuple([callObject, blockRef, stateOverride]), async ([request, ref, override], context) =>
     toQuantity(await estimate(request, ref, override, context)),
   ),
+  eth_createAccessList: method(z.tuple([callObject, blockRef]), ([request, ref], context) => accessList(request, ref, context)),
   eth_fillTransaction: method(z.tuple([callObject]), ([request], context) =>
     fillTransaction(request, context, () => estimate(request, LATEST, null, context)),
   ),

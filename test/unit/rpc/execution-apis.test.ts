@@ -78,6 +78,33 @@ describe.runIf(isPresent || process.env['CI'] !== undefined)('execution-apis', (
     for (const { request } of raws) expect((await ask(request)).error).toMatchObject({ code: -32000 })
   })
 
+  it('finds the same access list for the same contract code and input', async () => {
+    const [code] = readPairs('eth_getCode').flatMap(({ request, answer }) =>
+      request.params?.[0] === '0x7dcd17433742f4c0ca53122ab541d0ba67fc27df' ? [String(answer.result)] : [],
+    )
+    const pair = readPairs('eth_createAccessList').find(({ name }) => name.endsWith('create-al-contract.io'))
+    const expected = pair?.answer.result as { accessList: { storageKeys: string[] }[] }
+    // Init code that returns the 35 bytes behind it.
+    const raw = await signed(5, { nonce: 0, to: undefined, data: `0x6023600c60003960236000f3${code?.slice(2)}`, gas: 200_000n })
+    const { hash } = (await node.pool.add(raw, 'local')) as { hash: string }
+    await node.seal()
+    const { contractAddress: to } = (await ask({ method: 'eth_getTransactionReceipt', params: [hash] })).result as {
+      contractAddress: string
+    }
+    const call = { from: addressOf(6), to, input: (pair?.request.params?.[0] as { input: string } | undefined)?.input }
+    const { result } = await ask({ method: 'eth_createAccessList', params: [call, 'latest'] })
+    expect(result).toEqual({
+      accessList: [{ address: to, storageKeys: expected.accessList[0]?.storageKeys }],
+      gasUsed: expect.stringMatching(/^0x/) as unknown,
+    })
+    const transfer = { from: addressOf(6), to: addressOf(7), value: '0x1' }
+    expect((await ask({ method: 'eth_createAccessList', params: [transfer] })).result).toEqual({ accessList: [], gasUsed: '0x5208' })
+    const failing = { from: addressOf(6), data: '0xfe' }
+    expect((await ask({ method: 'eth_createAccessList', params: [failing] })).result).toMatchObject({
+      error: expect.any(String) as unknown,
+    })
+  })
+
   const byHash = new Map(readPairs('eth_getTransactionByHash').map(({ request, answer }) => [request.params?.[0], answer.result]))
   const known = readPairs('debug_getRawTransaction').filter(({ request }) => byHash.has(request.params?.[0]))
   it('recovers the senders of raw transactions', () => {
