@@ -1,4 +1,6 @@
 /** Byte layouts against frozen vectors and an independent RLP, and refusal of everything malformed. @module */
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { RLP } from '@ethereumjs/rlp'
 import { keccak256, toHex } from 'viem'
@@ -21,8 +23,12 @@ import { decodeEvidence } from '#shared/hhcm/evidence.ts'
 import { blockPayload, coSignaturePayload, certificatePayload, packagePayload, votePayload } from '#shared/hhcm/signing.ts'
 import type { WireMessage } from '#shared/hhcm/types.ts'
 import { decodeWireMessage, encodeWireMessage } from '#shared/hhcm/wire.ts'
+import type { Hash, Hex } from '#shared/types.ts'
 import { filler, sampleBlock, sampleCertificate, sampleCoSignature, samplePackage, sampleVote } from '#test/unit/hhcm/samples.ts'
-import frozen from '#test/vectors/hhcm/encodings.json' with { type: 'json' }
+
+type Frozen = Readonly<{ packageHash: Hash; blockHash: Hash; wire: Record<WireMessage['kind'], Hex>; evidence: Hex }>
+const file = path.resolve(import.meta.dirname, '../../vectors/hhcm/encodings.json')
+const frozen = JSON.parse(readFileSync(file, 'utf8')) as Frozen
 
 const MESSAGES: Record<WireMessage['kind'], WireMessage> = {
   package: { kind: 'package', package: samplePackage },
