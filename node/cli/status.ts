@@ -2,13 +2,13 @@
 import { writeFileSync } from 'node:fs'
 import type { Command, Outcome } from '#node/cli/command.ts'
 import { CommandFailed } from '#node/cli/command.ts'
-import { callRpc, zFinality, zValidatorEvidence } from '#node/cli/rpc.ts'
+import { askValidator, zFinality, zValidatorEvidence } from '#node/cli/rpc.ts'
 import type { Session } from '#node/cli/session.ts'
 import { fields, fsn, table } from '#node/cli/table.ts'
 
 async function validatorRow(url: string) {
   try {
-    const { head, safe, finalized } = await callRpc(url, zFinality, 'fusion_finality', [])
+    const { head, safe, finalized } = await askValidator(url, zFinality, 'fusion_finality')
     return { url, head: head.number, safe: safe.number, finalized: finalized.number }
   } catch {
     return { url, head: null, safe: null, finalized: null }
@@ -61,7 +61,7 @@ async function everyPage(session: Session) {
 
 async function exportEvidence(session: Session): Promise<Outcome> {
   const oracle = await everyPage(session)
-  const consensus = await callRpc(await session.rpcUrl(), zValidatorEvidence, 'fusion_evidence', [])
+  const consensus = await askValidator(await session.rpcUrl(), zValidatorEvidence, 'fusion_evidence')
   const { genesisHash, chainId } = await session.client().meta()
   const json = { chainId, genesisHash, oracle, consensus }
   const file = session.option('out')

@@ -226,6 +226,15 @@ describe('reading', () => {
     ])
   })
 
+  it('says what is wrong with a validator', async () => {
+    const broken = await network(
+      { 'GET /v1/evidence': () => ({ json: { items: [], next: null } }) },
+      { fusion_evidence: { some: 'thing' } },
+    )
+    expect((await broken.run('evidence export')).error).toContain('answered fusion_evidence with something else')
+    expect((await broken.run('evidence export --rpc http://127.0.0.1:9')).error).toContain('did not answer fusion_evidence')
+  })
+
   it('exports evidence of every page and of validators', async () => {
     const one = { id, offence: 'BATCH_EQUIVOCATION', offender: owner, sourceSet: id, round: 5, first: {}, second: {}, seenAtMs: 1 }
     const { run } = await network(
