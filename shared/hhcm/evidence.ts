@@ -8,6 +8,7 @@ import { decodeRlp, encodeRlp, FieldReader } from '#shared/codec/rlp.ts'
 import { DecodeError } from '#shared/fault.ts'
 import { decodeCoSignature, decodeHeader, decodePackageHeader, decodeVote } from '#shared/hhcm/codec.ts'
 import { blockHash, blockPayload, coSignaturePayload, packageHash, packagePayload, votePayload } from '#shared/hhcm/signing.ts'
+import type { Keccak } from '#shared/hhcm/signing.ts'
 import type { Evidence, HhcmConfig, HhcmCrypto, Vote } from '#shared/hhcm/types.ts'
 import type { Address, Hash, Hex } from '#shared/types.ts'
 
@@ -35,7 +36,7 @@ export function decodeEvidence(bytes: Uint8Array): Evidence {
 /** A signed object reduced to what an offence is about. `conflictKey` is equal in both objects of an equivocation. */
 type Signed = Readonly<{ signer: Address; conflictKey: string; message: Uint8Array; signature: Hex; vote: Vote | null }>
 
-function readSigned(offence: Evidence['offence'], bytes: Uint8Array, genesisHash: Hash): Signed {
+function readSigned(offence: Evidence['offence'], bytes: Uint8Array, genesisHash: Hash, keccak256: Keccak): Signed {
   switch (offence) {
     case 'DOUBLE_VOTE':
     case 'SURROUND_VOTE': {
@@ -45,12 +46,12 @@ function readSigned(offence: Evidence['offence'], bytes: Uint8Array, genesisHash
     }
     case 'DOUBLE_BLOCK': {
       const header = decodeHeader(bytes)
-      const message = blockPayload(genesisHash, blockHash(header))
+      const message = blockPayload(genesisHash, blockHash(header, keccak256))
       return { signer: header.author, conflictKey: `${header.slot}`, message, signature: header.signature, vote: null }
     }
     case 'DOUBLE_PACKAGE': {
       const header = decodePackageHeader(bytes)
-      const message = packagePayload(genesisHash, packageHash(header))
+      const message = packagePayload(genesisHash, packageHash(header, keccak256))
       return { signer: header.author, conflictKey: `${header.slot}`, message, signature: header.signature, vote: null }
     }
     case 'DOUBLE_CO_SIGNATURE': {
@@ -70,13 +71,13 @@ function contradict(offence: Evidence['offence'], first: Signed, second: Signed)
 export function verifyEvidence(
   config: Pick<HhcmConfig, 'genesisHash' | 'validators'>,
   evidence: Evidence,
-  crypto: Pick<HhcmCrypto, 'verify'>,
+  crypto: Pick<HhcmCrypto, 'verify' | 'keccak256'>,
 ): boolean {
   const offender = config.validators.find(({ address }) => address === evidence.offender)
   if (offender === undefined) return false
   try {
-    const first = readSigned(evidence.offence, evidence.first, config.genesisHash)
-    const second = readSigned(evidence.offence, evidence.second, config.genesisHash)
+    const first = readSigned(evidence.offence, evidence.first, config.genesisHash, crypto.keccak256)
+    const second = readSigned(evidence.offence, evidence.second, config.genesisHash, crypto.keccak256)
     if (first.signer !== evidence.offender || second.signer !== evidence.offender) return false
     // Two signatures over one message are no contradiction.
     if (equalBytes(first.message, second.message) || !contradict(evidence.offence, first, second)) return false
