@@ -157,10 +157,14 @@ describe('following', () => {
     expect(first).toMatchObject({ id: early.id, kind: 'active', owner: OWNER, contract: TARGET, status: 'ACTIVE' })
     const later = entryOf(compare)
     funded(chain.addBlock([GENESIS]), later.id)
-    await eventually(
-      'the second row',
-      async () => zTriggerPage.parse(await (await get(`/v1/triggers?owner=${OWNER}&limit=1&cursor=${`0x${'00'.repeat(32)}`}`)).json()).next,
-    )
+    await eventually('the second row', async () => {
+      const page = zTriggerPage.parse(await (await get(`/v1/triggers?owner=${OWNER}`)).json())
+      return page.items.length === 2 ? true : null
+    })
+    const [one, two] = [early.id, later.id].toSorted((left, right) => (left < right ? -1 : 1))
+    const page = zTriggerPage.parse(await (await get('/v1/triggers?limit=1')).json())
+    expect([page.items[0]?.id, page.next]).toEqual([one, one])
+    expect(zTriggerPage.parse(await (await get(`/v1/triggers?limit=1&cursor=${page.next}`)).json()).items[0]?.id).toBe(two)
     const all = zTriggerPage.parse(await (await get(`/v1/triggers?contract=${TARGET}`)).json()).items
     expect(all.map(({ id }) => id)).toEqual([early.id, later.id].toSorted((left, right) => (left < right ? -1 : 1)))
     expect(zTriggerPage.parse(await (await get('/v1/triggers?status=PAUSED')).json()).items).toEqual([])
