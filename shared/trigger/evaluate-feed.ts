@@ -35,6 +35,11 @@ function isHeld({ holdReports, holdSec }: FeedCompare, first: FeedReport, last: 
   return last.lastRound - first.firstRound + 1 >= holdReports && last.lastObservedAtMs - first.observedAtMs >= holdSec * 1000
 }
 
+/** Whether a report can end this row's waiting: a value past the level when armed, one past the re-arm level when not. For indexes. */
+export function isStirring(entry: Entry, condition: FeedCompare, report: FeedReport): boolean {
+  return entry.armed ? report.status === 'OK' && compares(condition, report.value, condition.value) : isRearming(condition, report)
+}
+
 type Run = Readonly<{ first: FeedReport; last: FeedReport; held: boolean }>
 
 /** Earliest run held long enough, else the run still going on at the end, else null. A gap in the rounds begins a new run. */

@@ -50,6 +50,9 @@ export async function executeAttestation(
   const { crypto, chainId, genesisHash } = config
   const set = await readAtTurn(readSourceSet(tx.sourceSet, crypto), host)
   if (set === null) return { skip: 'SOURCE_SET' }
+  const leastGas = BigInt(attestationGas(tx, 0, 0))
+  if (leastGas > context.gasLeft) return { skip: 'ATTESTATION_BUDGET' }
+  if (set.fundingWei < leastGas * context.baseFeeWei) return { skip: 'FUNDS' }
   const lastRound = await readAtTurn(readLastRound(set.id, tx.shard, crypto), host)
   if (readFrom(readLastRound(set.id, tx.shard, crypto), context.parent.state) !== lastRound) return { skip: 'ONE_PER_BLOCK' }
   const verdict = verifyAttestation(tx, set, { chainId, genesisHash, blockTimeMs: context.timeMs, lastRound }, crypto)

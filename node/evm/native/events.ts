@@ -27,9 +27,11 @@ const TOPICS = {
   fired: topicOf(callingListAbi, 'TriggerFired'),
   armed: topicOf(callingListAbi, 'TriggerArmed'),
   missed: topicOf(callingListAbi, 'TriggerMissed'),
-  feedUpdated: topicOf(feedRegistryAbi, 'FeedUpdated'),
   roundAttested: topicOf(feedRegistryAbi, 'RoundAttested'),
 } as const
+
+/** First topic of FeedUpdated. */
+export const FEED_UPDATED_TOPIC: Hash = topicOf(feedRegistryAbi, 'FeedUpdated')
 
 const word = (value: bigint | number | boolean): Uint8Array => bigintToBytes(BigInt.asUintN(256, BigInt(value)), 32)
 const padRight = (bytes: Uint8Array): Uint8Array => concatBytes(bytes, new Uint8Array((32 - (bytes.length % 32)) % 32))
@@ -65,7 +67,7 @@ export function missedLog(entry: Entry, due: Due, reason: string, count: number,
 export function feedUpdatedLog(median: FeedMedian, sequence: bigint, round: number): Log {
   return {
     address: FEED_REGISTRY,
-    topics: [TOPICS.feedUpdated, median.feed, toWord(sequence)],
+    topics: [FEED_UPDATED_TOPIC, median.feed, toWord(sequence)],
     data: concatBytes(word(median.value), word(FEED_STATUSES.indexOf(median.status)), word(round), word(median.observedAtMs)),
   }
 }

@@ -6,10 +6,11 @@
  */
 import type { CallResult, NativeHost } from '#node/chain-reader.ts'
 import type { NativeConfig } from '#node/evm/native/config.ts'
+import { slotTimeMs } from '#node/evm/native/config.ts'
 import { armedLog, firedLog, missedLog } from '#node/evm/native/events.ts'
 import { readAtTurn, writeAtTurn } from '#node/evm/native/host-storage.ts'
 import { Judge, evaluationContext } from '#node/evm/native/judge.ts'
-import type { BlockContext, NativeContext, NativeOutcome } from '#node/evm/native-types.ts'
+import type { BlockContext, NativeContext, NativeOutcome, ParentView } from '#node/evm/native-types.ts'
 import { readFrom } from '#shared/codec/solidity-storage.ts'
 import { verifyDepositEvidence } from '#shared/oracle/deposit-evidence.ts'
 import { readFeed, readReporters, readSourceSet } from '#shared/oracle/feed-registry.ts'
@@ -23,7 +24,7 @@ import { fireKey } from '#shared/trigger/ids.ts'
 import { refuseTriggerTx, triggerTxSubmitter } from '#shared/trigger/transaction.ts'
 import type { TriggerTx } from '#shared/trigger/transaction.ts'
 import type { Due, Entry, VerifiedEvidence } from '#shared/trigger/types.ts'
-import type { Address, Hash, Wei } from '#shared/types.ts'
+import type { Address, Hash, UnixMs, Wei } from '#shared/types.ts'
 
 /** Evidence as its verification left it. */
 type Proof = Readonly<{ evidence: VerifiedEvidence | null; reporters: readonly Address[] }>
@@ -88,6 +89,19 @@ export async function judgeTrigger(
   if (evaluation.kind !== 'due') return { skip: evaluation.reason }
   if (evaluation.due.occurrence !== tx.occurrence) return { skip: 'OCCURRENCE' }
   return { row, due: evaluation.due, reporters: proof.reporters }
+}
+
+/**
+ * Place of a transaction among the triggers of its block: the time a timing trigger names, the parent's time for every other one,
+ * 0 when the parent knows no such entry.
+ */
+export function scheduledAtMs(tx: TriggerTx, parent: ParentView, config: NativeConfig): UnixMs {
+  const entry = readFrom(readRow(tx.entryId, config.crypto), parent.state)?.entry
+  if (entry === undefined) return 0
+  const { mode } = entry.description
+  const named = BigInt(tx.occurrence)
+  if (mode.type === 'timing' && mode.when.kind !== 'height' && named >> 48n === 0n) return Number(named)
+  return slotTimeMs(config, parent.header.slot)
 }
 
 /** One execution: the runnable, and everything it happens in. */
