@@ -83,6 +83,7 @@ class Transactions {
   readonly users: UserPool
   readonly natives: NativePool
   #work: Promise<void> = Promise.resolve()
+  #lastHead: Hash | null = null
   /** Last selections, valid while the pool does not change: a waiting driver asks again and again. */
   #selected = new Map<string, readonly Uint8Array[]>()
 
@@ -149,8 +150,10 @@ class Transactions {
       this.users.remove(txHash)
       this.natives.remove(txHash)
     }
-    // Only a sender's own transactions lower its nonce distance; delegated balances are looked at when a package is filled.
-    const senders = reverted.length > 0 ? null : new Set<Address>((block?.receipts ?? []).map(({ from }) => from))
+    // One block further, only its senders' accounts have moved on; after any other step every sender is looked at.
+    const isNextBlock = reverted.length === 0 && head.header.parentHash === this.#lastHead
+    this.#lastHead = head.hash
+    const senders = !isNextBlock ? null : new Set<Address>((block?.receipts ?? []).map(({ from }) => from))
     this.users.revalidate(state, senders)
     this.#selected.clear()
     const isCurrent = (): boolean => chain.head().hash === head.hash

@@ -3,6 +3,7 @@ import { BLOCK_METHODS } from '#node/rpc/block-methods.ts'
 import { CALL_METHODS } from '#node/rpc/call-methods.ts'
 import type { MethodTable, RpcContext, Session } from '#node/rpc/context.ts'
 import { FEE_METHODS } from '#node/rpc/fee-methods.ts'
+import { breathe } from '#node/rpc/breathe.ts'
 import { filterMethods } from '#node/rpc/filter-methods.ts'
 import { FUSION_METHODS } from '#node/rpc/fusion-methods.ts'
 import { NODE_METHODS } from '#node/rpc/node-methods.ts'
@@ -129,6 +130,8 @@ export function createDispatcher(context: RpcContext, onFault: (method: string, 
       )
     const answers: Answer[] = []
     for (const item of request) {
+      // A batch of heavy calls must leave the process time for consensus between them.
+      await breathe()
       const answer = await runner.one(item, session)
       if (answer !== null) answers.push(answer)
     }

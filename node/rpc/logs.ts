@@ -1,5 +1,6 @@
 /** Log queries: bloom first, receipts second, bounded range and count. Bloom positions: yellow paper, section 4.3.1. @module */
 import { findBlock } from '#node/rpc/block-lookup.ts'
+import { breathe } from '#node/rpc/breathe.ts'
 import type { RpcContext } from '#node/rpc/context.ts'
 import type { LogFilter } from '#node/rpc/params.ts'
 import { renderLog } from '#node/rpc/render-transaction.ts'
@@ -12,6 +13,8 @@ import type { Hex } from '#shared/types.ts'
 
 const RANGE_BLOCKS_MAX = 10_000
 const RESULTS_MAX = 10_000
+/** Blocks looked at before other work of the process gets its turn. */
+const BLOCKS_PER_TURN = 128
 
 type Match = Pick<LogFilter, 'address' | 'topics'>
 
@@ -59,7 +62,7 @@ function boundary(ref: LogFilter['fromBlock'], context: RpcContext): number {
 }
 
 /** Answer of eth_getLogs. @throws {RpcError} for an impossible or too large range */
-export function queryLogs(filter: LogFilter, context: RpcContext): readonly unknown[] {
+export async function queryLogs(filter: LogFilter, context: RpcContext): Promise<readonly unknown[]> {
   const { chain } = context
   if (typeof filter.blockHash === 'string') {
     const envelope = chain.envelope(filter.blockHash)
@@ -75,6 +78,7 @@ export function queryLogs(filter: LogFilter, context: RpcContext): readonly unkn
     throw new RpcError(LIMIT_EXCEEDED, `query spans ${to - from + 1} blocks, at most ${RANGE_BLOCKS_MAX}; narrow fromBlock and toBlock`)
   const found: unknown[] = []
   for (let height = from; height <= to; height++) {
+    if ((height - from) % BLOCKS_PER_TURN === BLOCKS_PER_TURN - 1) await breathe()
     const envelope = findBlock({ kind: 'number', number: height }, context)
     if (envelope === null) continue
     found.push(...logsOfBlock(envelope, filter, false, context))

@@ -9,6 +9,8 @@ import type { WebSocket } from 'ws'
 const BODY_BYTES_MAX = 1024 * 1024
 /** Bytes waiting for a slow WebSocket client before it is cut off. */
 const BACKLOG_BYTES_MAX = 8 * 1024 * 1024
+/** Unanswered messages of one WebSocket before it is no longer read. */
+const WAITING_MAX = 64
 const CONNECTIONS_MAX = 1024
 const REQUEST_TIMEOUT_MS = 30_000
 
@@ -104,11 +106,14 @@ function serveSocket(socket: WebSocket, dispatch: Dispatcher): void {
   const session = createSession(socket)
   // Answers keep the order of requests, so that a subscription's id arrives before its first notification.
   let last: Promise<void> = Promise.resolve()
+  let waiting = 0
   socket.on('message', (data: Buffer, isBinary: boolean) => {
     if (isBinary) return socket.close(1003, 'text only')
+    if (++waiting === WAITING_MAX) socket.pause()
     last = last.then(async () => {
       const result = await dispatch(data.toString('utf8'), session)
       if (result !== null) socket.send(result)
+      if (waiting-- === WAITING_MAX) socket.resume()
     })
     return undefined
   })

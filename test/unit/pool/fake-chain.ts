@@ -41,8 +41,8 @@ export async function signed(index: number, request: Request): Promise<Uint8Arra
 export type FakeChain = Readonly<{
   chain: ChainReader
   setAccount: (address: Address, account: Partial<Account> & { code?: Uint8Array }) => void
-  /** Appends a block that holds these transactions, and moves the head. */
-  advance: (txs: readonly Uint8Array[], reverted?: readonly Hash[]) => BlockEnvelope
+  /** Appends a block that holds these transactions, and moves the head; listeners hear nothing of a silent step. */
+  advance: (txs: readonly Uint8Array[], reverted?: readonly Hash[], isSilent?: boolean) => BlockEnvelope
 }>
 
 export function createFakeChain(): FakeChain {
@@ -85,13 +85,13 @@ export function createFakeChain(): FakeChain {
     },
     setAccount: (address, account) =>
       accounts.set(address, { nonce: 0n, balanceWei: 0n, storageRoot: zero32, codeHash: zero32, code: new Uint8Array(0), ...account }),
-    advance: (txs, reverted = []) => {
+    advance: (txs, reverted = [], isSilent = false) => {
       const slot = head.header.slot + 1
       head = makeEnvelope(head, { slot, randomness: hashOf(`head ${slot}`) })
       blocks.set(head.hash, { envelope: head, txs })
       for (const hash of reverted) for (const raw of blocks.get(hash)?.txs ?? []) canonical.delete(txHash(raw))
       for (const [index, raw] of txs.entries()) canonical.set(txHash(raw), { blockHash: head.hash, index })
-      for (const listener of listeners) listener({ kind: 'head', block: head, reverted })
+      if (!isSilent) for (const listener of listeners) listener({ kind: 'head', block: head, reverted })
       return head
     },
   }

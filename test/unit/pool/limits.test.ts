@@ -1,0 +1,101 @@
+/** Capacity of the pool, rules no library will sign against, and heads that move by more than one block. @module */
+import { checkStatic } from '#node/pool/rules.ts'
+import { decodeUserTransaction } from '#node/pool/transaction.ts'
+import { UserPool } from '#node/pool/user-pool.ts'
+import { nobleSuite } from '#shared/crypto/noble.ts'
+import { addressOf, CHAIN_ID, createTestPool, FSN, signed } from '#test/unit/pool/fake-chain.ts'
+import { trigger } from '#test/unit/pool/native.ts'
+import { describe, expect, it } from 'vitest'
+
+const decoded = async (index: number, request: Record<string, unknown>) => decodeUserTransaction(nobleSuite, await signed(index, request))
+
+describe('a full pool', () => {
+  async function filled() {
+    const { chain } = createTestPool()
+    const state = chain.stateAt(chain.head().header)
+    const users = new UserPool(3)
+    for (const [index, nonce, tip] of [
+      [0, 0, 2n],
+      [0, 1, 9n],
+      [1, 0, 5n],
+    ] as const)
+      expect(users.add(await decoded(index, { nonce, maxPriorityFeePerGas: tip }), state)).toBeNull()
+    return { users, state }
+  }
+
+  it('refuses what pays no more than the cheapest last transaction of a sender', async () => {
+    const { users, state } = await filled()
+    expect(users.add(await decoded(2, { nonce: 0, maxPriorityFeePerGas: 5n }), state)).toEqual({
+      code: 'POOL_FULL',
+      message: 'txpool is full',
+    })
+    expect(users.size).toBe(3)
+  })
+  it('gives way to what pays more, and opens no gap', async () => {
+    const { users, state } = await filled()
+    expect(users.add(await decoded(2, { nonce: 0, maxPriorityFeePerGas: 6n }), state)).toBeNull()
+    expect(users.all().map(({ sender, nonce }) => [sender, nonce])).toEqual([
+      [addressOf(0), 0n],
+      [addressOf(0), 1n],
+      [addressOf(2), 0n],
+    ])
+  })
+  it('lets nobody push out an own transaction', async () => {
+    const { users, state } = await filled()
+    expect(users.add(await decoded(1, { nonce: 1, maxPriorityFeePerGas: 99n }), state)).toMatchObject({ code: 'POOL_FULL' })
+  })
+  it('still takes a replacement', async () => {
+    const { users, state } = await filled()
+    const better = { nonce: 0, maxPriorityFeePerGas: 10n, maxFeePerGas: 20_000_000_000n }
+    expect(users.add(await decoded(1, better), state)).toBeNull()
+    expect(users.size).toBe(3)
+  })
+})
+
+describe('static rules', () => {
+  it.each([
+    ['the last nonce of EIP-2681', { nonce: 2n ** 64n - 1n }, 'NONCE_MAX'],
+    ['a set-code transaction without authorization', { type: 4 }, 'MALFORMED'],
+    ['a set-code transaction that creates', { type: 4, to: null, authorizations: [{}], gasLimit: 200_000n }, 'MALFORMED'],
+    ['nothing wrong', {}, undefined],
+  ] as const)('refuse %s', async (_, changes, code) => {
+    const tx = await decoded(0, { nonce: 0 })
+    expect(checkStatic({ ...tx, ...changes } as typeof tx, CHAIN_ID, 15_000_000n)?.code).toBe(code)
+  })
+})
+
+describe('a head that moves by several blocks', () => {
+  it('drops what the blocks in between made impossible', async () => {
+    const { pool, setAccount, advance } = createTestPool()
+    const raw = await signed(0, { nonce: 0 })
+    await pool.add(raw, 'local')
+    advance([])
+    setAccount(addressOf(0), { balanceWei: FSN, nonce: 1n })
+    advance([raw], [], true)
+    advance([])
+    expect(pool.size()).toBe(0)
+  })
+  it('drops what its sender can no longer pay', async () => {
+    const { pool, setAccount, advance } = createTestPool()
+    await pool.add(await signed(0, { nonce: 0, value: 50n * FSN }), 'local')
+    setAccount(addressOf(0), { balanceWei: FSN })
+    advance([], [], true)
+    advance([])
+    expect(pool.size()).toBe(0)
+  })
+})
+
+describe('native transactions', () => {
+  it('above their own size limits are refused before they are decoded', async () => {
+    const { pool } = createTestPool()
+    expect(await pool.add(Uint8Array.of(0x46, ...new Uint8Array(2048 + 512)), 'gossip')).toMatchObject({ code: 'OVERSIZED' })
+    expect(await pool.add(Uint8Array.of(0x47, ...new Uint8Array(48 * 1024)), 'gossip')).toMatchObject({ code: 'OVERSIZED' })
+  })
+  it('that no longer fit a lane are not offered twice while nothing changes', async () => {
+    const { pool, chain } = createTestPool()
+    const first = pool.select(chain.head(), 0, 1)
+    expect(pool.select(chain.head(), 0, 1)).toBe(first)
+    await pool.add(await trigger(0), 'gossip')
+    expect(pool.select(chain.head(), 0, 1)).toHaveLength(1)
+  })
+})
