@@ -1,5 +1,4 @@
 /** Command lines of every part of a development network. @module */
-import { createRequire } from 'node:module'
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { ChildCommand } from '#node/supervisor/child.ts'
@@ -84,7 +83,7 @@ export function anvilCommand(dataDir: string, ports: DevnetPorts, program: strin
   }
 }
 
-const wrangler = (): string => createRequire(import.meta.url).resolve('wrangler/bin/wrangler.js')
+const WRANGLER = join(PROJECT_DIR, 'node_modules/wrangler/bin/wrangler.js')
 
 /** Everything the edge's tools need to stay quiet, offline and inside the data folder. */
 const edgeEnvironment = (dataDir: string): Readonly<Record<string, string>> => ({
@@ -103,7 +102,7 @@ export function migrationCommand(dataDir: string): ChildCommand {
   return {
     name: 'edge-database',
     command: process.execPath,
-    args: [wrangler(), 'd1', 'migrations', 'apply', 'DB', '--local', '--persist-to', edgeStorage(dataDir)],
+    args: [WRANGLER, 'd1', 'migrations', 'apply', 'DB', '--local', '--persist-to', edgeStorage(dataDir)],
     env: edgeEnvironment(dataDir),
     cwd: PROJECT_DIR,
     logPath: logOf(dataDir, 'edge'),
@@ -116,7 +115,7 @@ export function edgeCommand(dataDir: string, ports: DevnetPorts, varsFile: strin
     name: 'edge',
     command: process.execPath,
     args: [
-      wrangler(),
+      WRANGLER,
       'dev',
       ...flags({
         ip: '127.0.0.1',
@@ -132,4 +131,15 @@ export function edgeCommand(dataDir: string, ports: DevnetPorts, varsFile: strin
     cwd: PROJECT_DIR,
     logPath: logOf(dataDir, 'edge'),
   }
+}
+
+/** The web source that the edge polls. */
+export function jsonSourceCommand(dataDir: string, ports: DevnetPorts): ChildCommand {
+  return script(dataDir, 'json-source', 'examples/json-source/server.ts', flags({ port: String(ports.jsonSource) }))
+}
+
+/** A data provider with the key of a development account. */
+export function providerCommand(dataDir: string, ports: DevnetPorts, account: number): ChildCommand {
+  const values = { account: String(account), edge: edgeUrl(ports), 'jitter-ppm': '500' }
+  return script(dataDir, `provider-${account}`, 'examples/providers/replay.ts', flags(values))
 }
