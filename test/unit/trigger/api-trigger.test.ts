@@ -243,6 +243,7 @@ describe('a trigger in JSON', () => {
     expect(firstIssue(parseTriggerJson('['.repeat(2000), resolve))).toEqual({ code: 'JSON_TOO_DEEP', pointer: '' })
     expect(firstIssue(parseTriggerJson(`{"a":${'['.repeat(8)}${']'.repeat(8)}}`, resolve))).toEqual({ code: 'JSON_TOO_DEEP', pointer: '' })
     expect(firstIssue(parseTriggerJson(`{"a":"${'['.repeat(20)}"}`, resolve))).toMatchObject({ code: 'SCHEMA' })
+    expect(firstIssue(parseTriggerJson(`{"a":${'['.repeat(7)}${']'.repeat(7)}}`, resolve))).toMatchObject({ code: 'SCHEMA' })
     expect(firstIssue(parseTriggerJson(`${text}${' '.repeat(16_384 - text.length)}`, resolve))).toBe('accepted')
     expect(firstIssue(parseTriggerJson(`${text}${' '.repeat(16_385 - text.length)}`, resolve))).toEqual({
       code: 'JSON_TOO_LARGE',

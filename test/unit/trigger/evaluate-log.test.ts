@@ -98,6 +98,8 @@ describe('a log entry', () => {
     expect(judge(logsAt([15, 0, large]), {}, 20, relay)).toMatchObject({ due: { action: 'miss', missedReason: 'MISSED_LOG_TOO_LARGE' } })
     expect(judge(logsAt([15, 0, { ...log, data: new Uint8Array(4096) }]), {}, 20, relay)).toMatchObject({ due: { action: 'fire' } })
     expect(judge(logsAt([15, 0, large]))).toMatchObject({ due: { action: 'fire' } })
+    const topicOnly = { ...relay, action: { ...relay.action, types: ['bytes32'], args: [{ ref: 'event.topic1' as const }] } }
+    expect(judge(logsAt([15, 0, large]), {}, 20, topicOnly)).toMatchObject({ due: { action: 'fire' } })
   })
 
   it('misses a log older than freshForSec, but not while it is being retried', () => {

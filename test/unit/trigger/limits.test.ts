@@ -196,6 +196,7 @@ describe('registration refuses', () => {
     const accepted = [
       { ...DAILY, name: 'ab'.repeat(32) },
       action({ gasLimit: 1_849_000 }),
+      action({ gasLimit: 21_000 }),
       feed({ holdReports: 4096, holdSec: 86_400, rearm: STOP_LOSS.value + 1n }),
       feed({ op: 'ge', rearm: STOP_LOSS.value - 1n }),
       view({ gasLimit: 500_000 }),

@@ -37,6 +37,7 @@ describe('due values', () => {
     ['interval', everyMinute, START_MS + MINUTE - 1, START_MS],
     ['interval: before its anchor', everyMinute, START_MS - 1, 0],
     ['cron', minutely, START_MS + MINUTE - 1, START_MS],
+    ['cron: never', { kind: 'cron', expr: '0 0 30 2 *' }, START_MS, 0],
     ['height', tenth, 119, 110],
     ['height: before the first', tenth, 99, 0],
     ['height: single', once, 500, 100],
