@@ -6,16 +6,7 @@
 import { VOTES_PER_BLOCK_MAX } from '#shared/hhcm/codec.ts'
 import { ticketDigest } from '#shared/hhcm/pow.ts'
 import { blockRandomness, vrfInput } from '#shared/hhcm/randomness.ts'
-import {
-  blockPayload,
-  certificatePayload,
-  coSignaturePayload,
-  packageHash,
-  packagePayload,
-  packagesRoot,
-  votePayload,
-  votesRoot,
-} from '#shared/hhcm/signing.ts'
+import { blockPayload, certificatePayload, coSignaturePayload, packageHash, packagePayload, votePayload } from '#shared/hhcm/signing.ts'
 import type { BlockNode, Certified } from '#shared/hhcm/state.ts'
 import { dutiesFor, groupStake, isSignedBy, seedOf, validatorOf } from '#shared/hhcm/turn.ts'
 import type { Turn } from '#shared/hhcm/turn.ts'
@@ -173,18 +164,19 @@ export function isKnownVote(turn: Turn, vote: Vote): boolean {
 }
 
 function envelopeFault(turn: Turn, block: BlockEnvelope, parent: BlockNode): string | null {
-  const { config, crypto } = turn
+  const { config } = turn
   const { header, certificates, votes } = block
   if (header.number !== parent.header.number + 1 || header.slot <= parent.header.slot) return 'BLOCK_NUMBER'
   if (certificates.length !== config.laneCount) return 'BLOCK_LANES'
   const fault = lanesFault(block) ?? carriedVotesFault(turn, votes, parent.header.slot, header.slot)
   if (fault !== null) return fault
-  if (packagesRoot(certificates, crypto.keccak256) !== header.packagesRoot || votesRoot(votes, crypto.keccak256) !== header.votesRoot)
-    return 'BLOCK_ROOTS'
   return isSignedBy(turn, header.author, blockPayload(config.genesisHash, block.hash), header.signature) ? null : 'BLOCK_SIGNATURE'
 }
 
-/** Verifies a block on its parent, the votes it carries included; gives the certificates of its lanes. */
+/**
+ * Verifies a block on its parent, the votes it carries included; gives the certificates of its lanes.
+ * The decoder has compared hash and both list roots with the header already.
+ */
 export function checkBlock(turn: Turn, block: BlockEnvelope, parent: BlockNode): readonly (Certified | null)[] | string {
   const { header, certificates, votes } = block
   const fault = envelopeFault(turn, block, parent)

@@ -150,8 +150,6 @@ describe('a block', () => {
     ['BLOCK_LANES', { lane: 9 }, {}],
     ['BLOCK_TICKET', { ticketNonce: (sealed.header.ticketNonce + 1) % 8 }, {}],
     ['BLOCK_TICKET', { vrfProof: `0x${'33'.repeat(80)}` }, {}],
-    ['BLOCK_ROOTS', { packagesRoot: `0x${'00'.repeat(32)}` }, {}],
-    ['BLOCK_ROOTS', { votesRoot: `0x${'00'.repeat(32)}` }, {}],
     ['BLOCK_SIGNATURE', { signature: WRONG_SIGNATURE }, {}],
     ['BLOCK_RANDOMNESS', { randomness: `0x${'44'.repeat(32)}` }, {}],
     ['BLOCK_VOTES', {}, { votes: [voteAt(3, 0)] }],
