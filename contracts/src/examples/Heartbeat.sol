@@ -1,28 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Triggered} from "./Triggered.sol";
+import {TriggerTarget} from "../TriggerTarget.sol";
 
-/// @title Heartbeat: counts the beats of a timing trigger
-/// @notice Meant for `interval`, `cron`, `at` and `height` with `beat(uint64)` and fire.scheduledAt. `due()` serves `view` conditions.
-contract Heartbeat is Triggered {
+/// @title Counts the fires of an interval or cron trigger
+contract Heartbeat is TriggerTarget {
     uint256 public beats;
+    /// @notice Time of the last fire as scheduled, Unix ms.
     uint64 public lastScheduledAtMs;
-    bool public due;
 
-    event Beat(uint256 indexed beats, uint64 scheduledAtMs, uint256 blockTime);
+    event Beat(uint256 indexed number, uint64 scheduledAtMs, uint256 blockTimeSec);
 
-    constructor(address owner_) Triggered(owner_) {}
+    constructor(address owner) TriggerTarget(owner) {}
 
+    /// @param scheduledAtMs `fire.scheduledAt`
     function beat(uint64 scheduledAtMs) external onlyTrigger {
-        beats += 1;
+        beats++;
         lastScheduledAtMs = scheduledAtMs;
-        due = false;
         emit Beat(beats, scheduledAtMs, block.timestamp);
-    }
-
-    /// @notice Anyone may ask for a beat; a `view` trigger on `due()` answers.
-    function ask() external {
-        due = true;
     }
 }

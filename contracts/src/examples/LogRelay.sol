@@ -1,26 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Triggered} from "./Triggered.sol";
+import {TriggerTarget} from "../TriggerTarget.sol";
 
-/// @title Log relay: one link of a chain of contracts that wake each other
-/// @notice A `log` trigger on another contract calls `relay(address,bytes32,bytes)` with event.address, event.topic1 and event.data;
-/// the event emitted here can wake the next one. Whitepaper 4.3.
-contract LogRelay is Triggered {
+/// @title A link in a chain of contracts that wake each other
+/// @notice A `log` trigger calls with the log of the link before; this link's own log wakes the next, one block later. Whitepaper 4.3.
+contract LogRelay is TriggerTarget {
     uint256 public relayed;
 
-    event Relayed(uint256 indexed count, address source, bytes32 topic, bytes data);
-    event Started(bytes32 indexed topic, bytes data);
+    event Relayed(bytes32 indexed subject, address indexed from, uint256 hops);
 
-    constructor(address owner_) Triggered(owner_) {}
+    error MalformedLog();
 
-    /// @notice Anyone may emit the first event of a chain.
-    function start(bytes32 topic, bytes calldata data) external {
-        emit Started(topic, data);
+    constructor(address owner) TriggerTarget(owner) {}
+
+    /// @notice Starts a chain.
+    function start(bytes32 subject) external {
+        emit Relayed(subject, msg.sender, 0);
     }
 
-    function relay(address source, bytes32 topic, bytes calldata data) external onlyTrigger {
-        relayed += 1;
-        emit Relayed(relayed, source, topic, data);
+    /// @param subject `event.topic1`
+    /// @param from `event.address`
+    /// @param data `event.data`: the hops so far
+    function relay(bytes32 subject, address from, bytes calldata data) external onlyTrigger {
+        if (data.length != 32) revert MalformedLog();
+        relayed++;
+        emit Relayed(subject, from, uint256(bytes32(data)) + 1);
     }
 }

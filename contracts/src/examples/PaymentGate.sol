@@ -1,21 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Triggered} from "./Triggered.sol";
+import {TriggerTarget} from "../TriggerTarget.sol";
 
-/// @title Payment gate: opens an account here for whoever paid on a foreign chain
-/// @notice Meant for a `chain.deposit` trigger with `paid(address,uint256,bytes32)` and deposit.from, deposit.amount, deposit.txid.
-contract PaymentGate is Triggered {
-    mapping(address payer => uint256 amountWei) public paidWei;
-    uint256 public count;
+/// @title Opens for whoever paid on another chain
+/// @notice A `chain.deposit` trigger calls with the payment that reporters attested.
+contract PaymentGate is TriggerTarget {
+    mapping(address payer => uint256) public paidWei;
+    mapping(bytes32 txid => bool) public isSeen;
+    uint256 public payments;
 
-    event Paid(address indexed payer, uint256 amountWei, bytes32 indexed foreignTransaction);
+    event Paid(address indexed payer, uint256 amountWei, bytes32 indexed txid);
 
-    constructor(address owner_) Triggered(owner_) {}
+    error PaymentSeen(bytes32 txid);
 
-    function paid(address payer, uint256 amountWei, bytes32 foreignTransaction) external onlyTrigger {
+    constructor(address owner) TriggerTarget(owner) {}
+
+    /// @param payer `deposit.from`
+    /// @param amountWei `deposit.amount`, in the foreign chain's smallest unit
+    /// @param txid `deposit.txid`
+    function paid(address payer, uint256 amountWei, bytes32 txid) external onlyTrigger {
+        if (isSeen[txid]) revert PaymentSeen(txid);
+        isSeen[txid] = true;
         paidWei[payer] += amountWei;
-        count += 1;
-        emit Paid(payer, amountWei, foreignTransaction);
+        payments++;
+        emit Paid(payer, amountWei, txid);
+    }
+
+    function isOpenFor(address payer) external view returns (bool) {
+        return paidWei[payer] > 0;
     }
 }

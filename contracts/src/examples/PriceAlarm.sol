@@ -1,33 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Triggered} from "./Triggered.sol";
+import {IFeedRegistry} from "../IFeedRegistry.sol";
+import {TriggerTarget} from "../TriggerTarget.sol";
 
-/// @title Price alarm: remembers every time a price crossed its level
-/// @notice Meant for a `feed.compare` trigger with `ring(int256,uint64,bytes32)` and the arguments feed.value, feed.observedAt, report.digest.
-contract PriceAlarm is Triggered {
-    struct Ring {
-        int256 value;
-        uint64 observedAtMs;
-        bytes32 digest;
+/// @title Records every crossing of a price, and can read the feed behind it at any time
+contract PriceAlarm is TriggerTarget {
+    IFeedRegistry private constant FEEDS = IFeedRegistry(0x0000000000000000000000000000000000004602);
+
+    uint256 public rings;
+    int256 public lastPrice;
+
+    event Alarm(uint256 indexed number, int256 price, uint64 observedAtMs, bytes32 indexed report);
+
+    error NoFreshPrice();
+
+    constructor(address owner) TriggerTarget(owner) {}
+
+    /// @param price `feed.value`
+    /// @param observedAtMs `feed.observedAt`
+    /// @param report `report.digest`
+    function ring(int256 price, uint64 observedAtMs, bytes32 report) external onlyTrigger {
+        rings++;
+        lastPrice = price;
+        emit Alarm(rings, price, observedAtMs, report);
     }
 
-    Ring[] private _rings;
-
-    event Alarm(uint256 indexed count, int256 value, uint64 observedAtMs, bytes32 digest);
-
-    constructor(address owner_) Triggered(owner_) {}
-
-    function ring(int256 value, uint64 observedAtMs, bytes32 digest) external onlyTrigger {
-        _rings.push(Ring(value, observedAtMs, digest));
-        emit Alarm(_rings.length, value, observedAtMs, digest);
-    }
-
-    function count() external view returns (uint256) {
-        return _rings.length;
-    }
-
-    function ringAt(uint256 index) external view returns (Ring memory) {
-        return _rings[index];
+    /// @notice Newest price of a feed; refuses one that is older than `maxAgeMs` or that sources do not stand behind.
+    function priceOf(bytes32 feed, uint256 maxAgeMs) external view returns (int256) {
+        IFeedRegistry.Report memory report = FEEDS.latest(feed);
+        if (report.sequence == 0 || report.status != IFeedRegistry.ReportStatus.OK) revert NoFreshPrice();
+        if (uint256(report.lastObservedAtMs) + maxAgeMs < block.timestamp * 1000) revert NoFreshPrice();
+        return report.value;
     }
 }
