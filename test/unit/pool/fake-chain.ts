@@ -4,21 +4,29 @@ import { createPool } from '#node/pool/pool.ts'
 import type { PoolOptions } from '#node/pool/pool.ts'
 import { hexToBytes } from '#shared/bytes.ts'
 import type { Account, StateView } from '#shared/chain/types.ts'
-import { nobleSuite } from '#shared/crypto/noble.ts'
+import { createNativeSuite } from '#node/crypto/native.ts'
 import type { BlockEnvelope } from '#shared/hhcm/types.ts'
 import type { Address, Hash } from '#shared/types.ts'
 import { GENESIS_HASH, hashOf, makeEnvelope, makeReceipt } from '#test/unit/store/blocks.ts'
 import { mnemonicToAccount } from 'viem/accounts'
+import type { HDAccount } from 'viem/accounts'
 import type { TransactionSerializable } from 'viem'
 
 export const CHAIN_ID = 81920
 export const FSN = 10n ** 18n
 export const GWEI = 10n ** 9n
+const suite = await createNativeSuite()
 const zero32: Hash = `0x${'00'.repeat(32)}`
 
-/** Account `index` of the well-known development mnemonic. */
-export const dev = (index: number) =>
-  mnemonicToAccount('test test test test test test test test test test test junk', { addressIndex: index })
+const accounts = new Map<number, HDAccount>()
+
+/** Account `index` of the well-known development mnemonic; kept, because deriving one takes longer than most tests. */
+export function dev(index: number): HDAccount {
+  const account =
+    accounts.get(index) ?? mnemonicToAccount('test test test test test test test test test test test junk', { addressIndex: index })
+  accounts.set(index, account)
+  return account
+}
 export const addressOf = (index: number): Address => dev(index).address.toLowerCase() as Address
 
 type Request = Omit<TransactionSerializable, 'type'> & Record<string, unknown>
@@ -52,7 +60,7 @@ export function createFakeChain(): FakeChain {
   const canonical = new Map<Hash, { blockHash: Hash; index: number }>()
   let head = makeEnvelope(null, { slot: 0 })
   blocks.set(head.hash, { envelope: head, txs: [] })
-  const txHash = (raw: Uint8Array): Hash => `0x${Buffer.from(nobleSuite.keccak256(raw)).toString('hex')}`
+  const txHash = (raw: Uint8Array): Hash => `0x${Buffer.from(suite.keccak256(raw)).toString('hex')}`
   const state: StateView = {
     root: zero32,
     account: (address) => accounts.get(address) ?? null,
@@ -103,7 +111,7 @@ export function createTestPool(options: Partial<PoolOptions> = {}) {
   for (const index of [0, 1, 2, 3]) fake.setAccount(addressOf(index), { balanceWei: 100n * FSN })
   const pool = createPool({
     chain: fake.chain,
-    crypto: nobleSuite,
+    crypto: suite,
     laneCount: 1,
     blockGasLimit: 15_000_000n,
     nextBaseFeeWei: () => GWEI,

@@ -7,7 +7,10 @@ import { accounts, addressOf as providerAddress } from '#test/unit/oracle/fixtur
 import { addressOf, createTestPool, FSN } from '#test/unit/pool/fake-chain.ts'
 import { attestation, ownTrigger, trigger } from '#test/unit/pool/native.ts'
 import { hashOf } from '#test/unit/store/blocks.ts'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+
+// Signatures and child processes on a machine that is busy with other tests.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
 function poolWith(verdict: (native: NativeTransaction, head: Header) => PoolRefusal | null = () => null) {
   const judged: string[] = []

@@ -10,7 +10,10 @@ import { addressOf, CHAIN_ID, createTestPool, dev, FSN, GWEI, signed } from '#te
 import * as fc from 'fast-check'
 import { keccak256, parseTransaction } from 'viem'
 import type { TransactionSerialized } from 'viem'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+
+// Signatures and child processes on a machine that is busy with other tests.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
 const CONTRACT: Address = `0x${'cc'.repeat(20)}`
 

@@ -8,7 +8,10 @@ import { startDevChain } from '#test/unit/rpc/dev-chain.ts'
 import { addressOf, signed } from '#test/unit/pool/fake-chain.ts'
 import { trigger } from '#test/unit/pool/native.ts'
 import { AUTHOR, GENESIS_HASH, hashOf } from '#test/unit/store/blocks.ts'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+
+// Signatures and child processes on a machine that is busy with other tests.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
 let node: DevChain
 beforeEach(async () => {

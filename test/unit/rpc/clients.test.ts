@@ -23,7 +23,10 @@ import {
   webSocket,
 } from 'viem'
 import type { Block, Log } from 'viem'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+
+// Signatures and child processes on a machine that is busy with other tests.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
 const counter = compileCounter()
 let node: DevChain

@@ -14,7 +14,10 @@ import { startDevChain } from '#test/unit/rpc/dev-chain.ts'
 import { addressOf, dev as account, GWEI, signed } from '#test/unit/pool/fake-chain.ts'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+
+// Signatures and child processes on a machine that is busy with other tests.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
 const FOLDER = path.resolve('../shared/vectors/execution-apis/tests')
 const isPresent = existsSync(FOLDER)

@@ -5,8 +5,11 @@ import { startDevChain } from '#test/unit/rpc/dev-chain.ts'
 import { addressOf, signed } from '#test/unit/pool/fake-chain.ts'
 import { bytesToHex } from '#shared/bytes.ts'
 import { createConnection } from 'node:net'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
+
+// Signatures and child processes on a machine that is busy with other tests.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
 let dev: DevChain
 beforeAll(async () => {
