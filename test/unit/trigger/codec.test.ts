@@ -71,7 +71,7 @@ describe('description codec', () => {
       fc.property(fc.oneof(fc.uint8Array({ maxLength: 200 }), mutated), (bytes) => {
         expect([bytesToHex(bytes), 'DecodeError']).toContain(roundTrip(bytes))
       }),
-      { numRuns: 3000 },
+      { numRuns: 1500 },
     )
   })
 
@@ -132,7 +132,7 @@ describe('description codec', () => {
           expect(utf8FromBytes(input)).toBe(expected)
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: 800 },
     )
     for (const bad of ['0xc080', '0xeda080', '0xf8808080', '0xf4908080', '0xe282', '0x80'])
       expect(utf8FromBytes(hexToBytes(bad))).toBeNull()
