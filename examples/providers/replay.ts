@@ -4,9 +4,10 @@
  * @module
  */
 import { parseArgs } from 'node:util'
-import { readFileSync } from 'node:fs'
+import { appendFileSync, readFileSync } from 'node:fs'
 import { mnemonicToAccount, privateKeyToAccount } from 'viem/accounts'
-import { EdgeProblem, FusionClient, addressOf, toFixedPoint } from '#node/sdk/index.ts'
+import type { PublishedBatch } from '#node/sdk/index.ts'
+import { EdgeProblem, FusionClient, addressOf, omissionProof, toFixedPoint } from '#node/sdk/index.ts'
 import { SERIES, pointAt, readSeries } from '../recording.ts'
 import type { Point, SeriesName } from '../recording.ts'
 
@@ -21,6 +22,7 @@ const HELP = `Replays recorded data as a data provider.
   --step-rounds N    rounds per recorded point (default 2): the recording advances one point every N rounds
   --shift N          points to skip; the position follows the clock, so that all providers agree
   --jitter-ppm N     differs from the recording by at most N millionths (default 0), as independent sources do
+  --evidence FILE    appends a proof, one JSON line, whenever the edge leaves out a batch it gave a receipt for
   --rounds N         stop after N rounds
 
   Feeds: ${SERIES.join(', ')}
@@ -29,6 +31,8 @@ const PHRASE = 'test test test test test test test test test test test junk'
 /** Point of the round at which values are published: late enough for clocks to agree on the round, early enough for the collector. */
 const OFFSET_MS = 100
 const PAUSE_MS_MAX = 15_000
+/** Rounds whose receipts are held until the edge's bundle shows what became of them. */
+const HELD_ROUNDS = 32
 
 const { values } = parseArgs({
   options: {
@@ -39,6 +43,7 @@ const { values } = parseArgs({
     'step-rounds': { type: 'string', default: '2' },
     shift: { type: 'string', default: '0' },
     'jitter-ppm': { type: 'string', default: '0' },
+    evidence: { type: 'string' },
     rounds: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   },
@@ -95,7 +100,7 @@ async function publishRound(
   account: ReturnType<typeof readKey>,
   place: Place,
   last: Map<string, bigint>,
-): Promise<void> {
+): Promise<PublishedBatch> {
   const observedAtMs = Date.now()
   const round = Math.floor(observedAtMs / place.roundMs)
   const step = Number(values.shift) + Math.floor(round / Math.max(1, Number(values['step-rounds'])))
@@ -114,8 +119,24 @@ async function publishRound(
     }
   })
   const { sourceSet, shard, roundMs } = place
-  const receipt = await client.publishBatch(account, { sourceSet, shard, roundMs, observedAtMs, leaves })
-  process.stdout.write(`provider ${addressOf(account)} round ${round} receipt ${receipt.sequence} after ${Date.now() - observedAtMs} ms\n`)
+  const published = await client.publishBatch(account, { sourceSet, shard, roundMs, observedAtMs, leaves })
+  const { sequence } = published.receipt
+  process.stdout.write(`provider ${addressOf(account)} round ${round} receipt ${sequence} after ${Date.now() - observedAtMs} ms\n`)
+  return published
+}
+
+/** Compares the edge's bundles with the receipts it gave: a batch it took and left out is a fault it signed itself. */
+async function audit(client: FusionClient, place: Place, held: Map<number, PublishedBatch>, signal: AbortSignal): Promise<void> {
+  const { genesisHash } = await client.meta()
+  for await (const bundle of client.bundles({ after: 'newest', signal })) {
+    if (bundle.sourceSet !== place.sourceSet || bundle.shard !== place.shard) continue
+    const published = held.get(bundle.round)
+    const proof = published === undefined ? null : omissionProof(published, bundle, genesisHash)
+    held.delete(bundle.round)
+    if (proof === null) continue
+    process.stderr.write(`provider: the edge left out the batch of round ${bundle.round} that it gave a receipt for\n`)
+    if (values.evidence !== undefined) appendFileSync(values.evidence, `${JSON.stringify(proof)}\n`)
+  }
 }
 
 async function main(): Promise<void> {
@@ -124,11 +145,18 @@ async function main(): Promise<void> {
   const place = await findPlace(client)
   const last = new Map<string, bigint>()
   const roundsMax = values.rounds === undefined ? Infinity : Number(values.rounds)
+  const held = new Map<number, PublishedBatch>()
+  const stop = new AbortController()
+  const auditing = audit(client, place, held, stop.signal).catch((error: unknown) => {
+    process.stderr.write(`provider: receipts are not checked any more: ${String(error)}\n`)
+  })
   let failures = 0
   for (let count = 0; count < roundsMax; count++) {
     await sleep(place.roundMs - ((Date.now() - OFFSET_MS) % place.roundMs))
     try {
-      await publishRound(client, account, place, last)
+      const published = await publishRound(client, account, place, last)
+      held.set(published.batch.round, published)
+      held.delete(published.batch.round - HELD_ROUNDS)
       failures = 0
     } catch (error) {
       failures++
@@ -137,6 +165,8 @@ async function main(): Promise<void> {
       if (!isRefusal) await sleep(Math.min(PAUSE_MS_MAX, 250 * 2 ** failures))
     }
   }
+  stop.abort()
+  await auditing
 }
 
 if (values.help === true) process.stdout.write(HELP)

@@ -1,10 +1,11 @@
 /** `fusion status` and `fusion evidence export`: the network as a whole. @module */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import type { Command, Outcome } from '#node/cli/command.ts'
-import { CommandFailed } from '#node/cli/command.ts'
+import { CommandFailed, UsageError } from '#node/cli/command.ts'
 import { askValidator, zFinality, zValidatorEvidence } from '#node/cli/rpc.ts'
 import type { Session } from '#node/cli/session.ts'
 import { fields, fsn, table } from '#node/cli/table.ts'
+import { convicts, zProofFile } from '#node/sdk/index.ts'
 
 async function validatorRow(url: string) {
   try {
@@ -73,6 +74,23 @@ async function exportEvidence(session: Session): Promise<Outcome> {
   }
 }
 
+function verifyEvidence(session: Session): Promise<Outcome> {
+  const name = session.operand(0)
+  let json: unknown
+  try {
+    json = JSON.parse(readFileSync(name, 'utf8'))
+  } catch {
+    throw new UsageError(`${name} is not a readable JSON file`)
+  }
+  const file = zProofFile.safeParse(json)
+  if (!file.success) throw new UsageError(`${name} is not a file of fusion evidence export`)
+  const verdicts = file.data.oracle.map((proof) => convicts(proof, file.data.genesisHash))
+  const rows = verdicts.map((verdict, index) => [String(index), verdict?.offence ?? 'proves nothing', verdict?.offender ?? ''])
+  const text = table(['proof', 'fault', 'by'], rows, [0])
+  if (verdicts.includes(null)) throw new CommandFailed(`not every proof holds on genesis ${file.data.genesisHash}\n${text}`)
+  return Promise.resolve({ json: { genesisHash: file.data.genesisHash, proofs: verdicts }, text })
+}
+
 /** Commands about the network. */
 export const networkCommands: readonly Command[] = [
   { path: 'status', operands: '', summary: 'edge, validators and their heads, accounts', run: status },
@@ -82,5 +100,11 @@ export const networkCommands: readonly Command[] = [
     summary: 'proven faults of providers, reporters and validators, with both signatures',
     options: { out: { type: 'string', value: 'FILE', help: 'write to a file instead of printing' } },
     run: exportEvidence,
+  },
+  {
+    path: 'evidence verify',
+    operands: '<file>',
+    summary: 'checks the oracle proofs of an exported file by their signatures alone, offline',
+    run: verifyEvidence,
   },
 ]

@@ -15,8 +15,8 @@ const SILENCE_MS = 15_000
 const PAUSE_MS = 1_000
 const FRAME_CHARACTERS_MAX = 262_144
 
-/** Where to begin, and when to stop. */
-export type BundleOptions = Readonly<{ after?: number; signal?: AbortSignal }>
+/** Where to begin (after a sequence, or after the newest; default: from the oldest held), and when to stop. */
+export type BundleOptions = Readonly<{ after?: number | 'newest'; signal?: AbortSignal }>
 
 async function* frames(response: Response, onLife: () => void): AsyncGenerator<string> {
   if (response.body === null) return
@@ -61,26 +61,38 @@ async function* streamed(http: EdgeHttp, after: number, signal: AbortSignal | un
   }
 }
 
+type Cursor = { sequence: number }
+
+async function* paged(http: EdgeHttp, cursor: Cursor): AsyncGenerator<Bundle> {
+  for (;;) {
+    const { items } = await http.get(zBundlePage, '/v1/bundles', { after: cursor.sequence, limit: PAGE })
+    for (const bundle of items) {
+      cursor.sequence = bundle.sequence
+      yield bundle
+    }
+    if (items.length < PAGE) return
+  }
+}
+
+/** Bundles of the stream as long as they continue the cursor without a gap. */
+async function* continued(http: EdgeHttp, cursor: Cursor, signal: AbortSignal | undefined): AsyncGenerator<Bundle> {
+  for await (const bundle of streamed(http, cursor.sequence, signal)) {
+    if (bundle.sequence > cursor.sequence + 1) return
+    if (bundle.sequence <= cursor.sequence) continue
+    cursor.sequence = bundle.sequence
+    yield bundle
+  }
+}
+
 /** Bundles after a sequence, for ever, in order and without gaps. Ends when the signal aborts; throws for a pruned cursor. */
 export async function* followBundles(http: EdgeHttp, { after = 0, signal }: BundleOptions = {}): AsyncGenerator<Bundle> {
-  let cursor = after
+  let cursor: Cursor | null = after === 'newest' ? null : { sequence: after }
   const isStopped = (): boolean => signal?.aborted === true
   while (!isStopped()) {
     try {
-      for (;;) {
-        const page = await http.get(zBundlePage, '/v1/bundles', { after: cursor, limit: PAGE })
-        for (const bundle of page.items) {
-          cursor = bundle.sequence
-          yield bundle
-        }
-        if (page.items.length < PAGE) break
-      }
-      for await (const bundle of streamed(http, cursor, signal)) {
-        if (bundle.sequence > cursor + 1) break
-        if (bundle.sequence <= cursor) continue
-        cursor = bundle.sequence
-        yield bundle
-      }
+      cursor ??= { sequence: (await http.get(zBundlePage, '/v1/bundles', { after: 0, limit: 1 })).head }
+      yield* paged(http, cursor)
+      yield* continued(http, cursor, signal)
     } catch (error) {
       if (isStopped()) return
       if (error instanceof EdgeProblem && error.status < 500) throw error

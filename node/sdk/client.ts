@@ -26,7 +26,7 @@ import { nobleSuite } from '#shared/crypto/noble.ts'
 import { batchDigest } from '#shared/oracle/batch.ts'
 import { batchToJson } from '#shared/oracle/json.ts'
 import { isReceiptValid } from '#shared/oracle/receipt.ts'
-import type { BatchReceipt } from '#shared/oracle/types.ts'
+import type { Batch, BatchReceipt } from '#shared/oracle/types.ts'
 import { descHash } from '#shared/trigger/codec.ts'
 import type { Intent } from '#shared/trigger/intents.ts'
 import type { TriggerDescription } from '#shared/trigger/types.ts'
@@ -49,6 +49,8 @@ type Wish = {
   [K in Intent['kind']]: Readonly<{ kind: K; message: Omit<Extract<Intent, { kind: K }>['message'], 'owner' | keyof Terms> }>
 }[Intent['kind']]
 type Terms = Readonly<{ relayFeeWei: bigint; nonce: bigint; deadline: bigint }>
+/** A batch and the edge's signed word that it came in time: together with a bundle that lacks it, proof of an omission. */
+export type PublishedBatch = Readonly<{ batch: Batch; receipt: BatchReceipt }>
 /** Changes of an existing trigger that need no new description. */
 export type PlainAction = 'pause' | 'resume' | 'cancel'
 
@@ -132,14 +134,14 @@ export class FusionClient {
   }
 
   /** Signs and publishes one round of values; gives the receipt after checking that this edge's operator signed it for this very batch. */
-  async publishBatch(provider: TypedDataSigner, observations: Observations): Promise<BatchReceipt> {
+  async publishBatch(provider: TypedDataSigner, observations: Observations): Promise<PublishedBatch> {
     const { genesisHash, operator } = await this.meta()
     const batch = await signBatch(provider, observations, genesisHash)
     const receipt = await this.#http.send(zReceipt, 'POST', '/v1/batches', batchToJson(batch))
     const digest = bytesToHex(batchDigest(batch, genesisHash, nobleSuite))
     if (receipt.collector !== operator || receipt.digest !== digest || !isReceiptValid(receipt, genesisHash, nobleSuite))
       throw new EdgeUnreachable('EDGE_ANSWER_INVALID', 'the receipt is not for this batch or not signed by the operator of this edge')
-    return receipt
+    return { batch, receipt }
   }
 
   /** Closed rounds after a sequence, in order, for ever. */

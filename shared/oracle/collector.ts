@@ -156,12 +156,10 @@ function onSecondBatch(
   batch: Batch,
   config: CollectorConfig,
 ): CollectorStep {
-  const repeated: CollectorStep = { state, effects: [{ kind: 'receipt', receipt: receiptOf(known, config) }] }
-  if (known.batch.signature === batch.signature && bytesToHex(batchDigest(batch, config.genesisHash, config.suite)) === known.digest)
-    return repeated
   const fault = batchFault(batch, config.set.roundMs, config.genesisHash, config.suite)
   if (fault !== null) return refuse(state, fault)
-  if (bytesToHex(batchDigest(batch, config.genesisHash, config.suite)) === known.digest) return repeated
+  if (bytesToHex(batchDigest(batch, config.genesisHash, config.suite)) === known.digest)
+    return { state, effects: [{ kind: 'receipt', receipt: receiptOf(known, config) }] }
   if (round.equivocators.includes(batch.provider)) return refuse(state, 'EQUIVOCATION')
   return {
     state: withRound(state, { ...round, equivocators: [...round.equivocators, batch.provider] }),

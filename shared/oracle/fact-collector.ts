@@ -5,6 +5,7 @@
  */
 import { bytesToHex } from '#shared/bytes.ts'
 import { encodeDepositEvidence } from '#shared/oracle/deposit-evidence.ts'
+import { contradicts } from '#shared/oracle/evidence.ts'
 import type { FactFault } from '#shared/oracle/fact.ts'
 import { decodeDepositBody, factDigest, factFault } from '#shared/oracle/fact.ts'
 import type { Recovery } from '#shared/oracle/signature.ts'
@@ -37,13 +38,6 @@ export type FactStep = Readonly<{ state: FactCollectorState; effects: readonly F
 
 /** A collector that has seen nothing. */
 export const emptyFactCollector: FactCollectorState = { statements: [] }
-
-/** Whether two facts of one reporter cannot both be honest: same payment, same block and depth, different content. */
-function contradicts(first: SignedFact, second: SignedFact): boolean {
-  if (first.reporter !== second.reporter || first.subject !== second.subject) return false
-  const [one, other] = [decodeDepositBody(first.body), decodeDepositBody(second.body)]
-  return one.blockHash === other.blockHash && one.confirmations === other.confirmations
-}
 
 function refuse(state: FactCollectorState, code: (FactEffect & { kind: 'refuse' })['code']): FactStep {
   return { state, effects: [{ kind: 'refuse', code }] }

@@ -7,7 +7,8 @@ import { encodeAbiParameters } from 'viem'
 import { mnemonicToAccount } from 'viem/accounts'
 import { afterEach, describe, expect, it } from 'vitest'
 import { runLine } from '#node/cli/run.ts'
-import { addressOf } from '#node/sdk/index.ts'
+import { addressOf, signBatch } from '#node/sdk/index.ts'
+import { batchToJson } from '#shared/oracle/json.ts'
 import type { Answer, Route } from '../sdk/fake-edge.ts'
 import { GENESIS, metaOf, startFakeEdge } from '../sdk/fake-edge.ts'
 
@@ -249,6 +250,36 @@ describe('reading', () => {
       oracle: [one, one],
       consensus: [{ offence: 'DOUBLE_VOTE' }],
     })
+  })
+})
+
+describe('evidence', () => {
+  const provider = mnemonicToAccount('test test test test test test test test test test test junk', { addressIndex: 20 })
+  const sign = async (value: bigint) =>
+    batchToJson(
+      await signBatch(
+        provider,
+        {
+          sourceSet: GENESIS,
+          shard: 0,
+          roundMs: 1500,
+          observedAtMs: 1600,
+          leaves: [{ feed: GENESIS, value, confidence: 0n, low: value, high: value, status: 'OK' }],
+        },
+        GENESIS,
+      ),
+    )
+
+  it('is verified offline, proof by proof', async () => {
+    const proof = { id, offence: 'BATCH_EQUIVOCATION', offender: owner, first: await sign(1n), second: await sign(2n) }
+    const good = file('good.json', JSON.stringify({ chainId: 1, genesisHash: GENESIS, oracle: [proof], consensus: [] }))
+    const seen = await runLine(['evidence', 'verify', good], {})
+    expect([seen.code, seen.out.includes(`BATCH_EQUIVOCATION  ${addressOf(provider)}`)]).toEqual([0, true])
+    const bad = file('bad.json', JSON.stringify({ genesisHash: GENESIS, oracle: [proof, { ...proof, second: proof.first }] }))
+    const refused = await runLine(['evidence', 'verify', bad], {})
+    expect([refused.code, /1 {2}proves nothing/.test(refused.error)]).toEqual([1, true])
+    expect((await runLine(['evidence', 'verify', file('no.json', '{}')], {})).error).toContain('is not a file of fusion evidence export')
+    expect((await runLine(['evidence', 'verify', 'nowhere.json'], {})).code).toBe(2)
   })
 })
 

@@ -2,10 +2,12 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { mnemonicToAccount } from 'viem/accounts'
 import { afterEach, describe, expect, it } from 'vitest'
-import { addressOf } from '#node/sdk/index.ts'
+import { addressOf, convicts, signBatch } from '#node/sdk/index.ts'
 import { bytesToHex } from '#shared/bytes.ts'
 import { nobleSuite } from '#shared/crypto/noble.ts'
 import { batchDigest, batchFault } from '#shared/oracle/batch.ts'
@@ -13,9 +15,10 @@ import { batchFromJson } from '#shared/oracle/json.ts'
 import type { BatchJson } from '#shared/api/http-oracle.ts'
 import { receiptDigest } from '#shared/oracle/receipt.ts'
 import { toCanonicalSignature } from '#shared/oracle/signature.ts'
+import { attestationTxDigest, encodeAttestationTx } from '#shared/oracle/transaction.ts'
 import { pointAt, readSeries } from '../../../examples/recording.ts'
 import type { Asked, Route } from '../sdk/fake-edge.ts'
-import { GENESIS, metaOf, startFakeEdge } from '../sdk/fake-edge.ts'
+import { CHAIN_ID, GENESIS, metaOf, startFakeEdge } from '../sdk/fake-edge.ts'
 
 const root = path.resolve(import.meta.dirname, '../../..')
 const PHRASE = 'test test test test test test test test test test test junk'
@@ -49,7 +52,7 @@ async function until<T>(probe: () => T | undefined | false): Promise<T> {
   throw new Error('not within 10 s')
 }
 
-describe('recordings', () => {
+describe('recordings', { timeout: 30_000 }, () => {
   it('are the published series, repeated from the beginning', () => {
     const sp500 = readSeries('sp500')
     expect([sp500.length, sp500[0]]).toEqual([123, { date: 'Jan 1 2000', value: '1394.46' }])
@@ -59,7 +62,7 @@ describe('recordings', () => {
   })
 })
 
-describe('the JSON source', () => {
+describe('the JSON source', { timeout: 30_000 }, () => {
   it('serves the recording digit by digit and obeys its control', async () => {
     const child = start('examples/json-source/server.ts', ['--port', '0', '--step-ms', '0'])
     const url = (await until(() => child.lines[0]?.match(/http\S+/)?.[0])).replace('/price', '')
@@ -78,7 +81,7 @@ describe('the JSON source', () => {
   })
 })
 
-describe('the provider', () => {
+describe('the provider', { timeout: 30_000 }, () => {
   const sourceSet = hash('aa')
   const roundMs = 400
   const feedOf = (name: string, byte: string, decimals: number, set = 'demo') => ({
@@ -130,7 +133,49 @@ describe('the provider', () => {
       return leaves.length !== 2 || rain?.feed !== hash('b0') || Math.abs(Number(sp500?.value) - recorded) > recorded * 0.0005 + 1
     })
     expect(wrong).toEqual([])
-  }, 20_000)
+  })
+
+  it('proves it when the edge leaves out what it gave a receipt for', async () => {
+    const evidence = path.join(mkdtempSync(path.join(tmpdir(), 'fusion-provider-')), 'proofs.jsonl')
+    const other = mnemonicToAccount(PHRASE, { addressIndex: 21 })
+    const bundles: unknown[] = []
+    const edge = await startFakeEdge({
+      'GET /v1/meta': () => ({ json: metaOf(addressOf(operator), 'http://127.0.0.1:9') }),
+      'GET /v1/feeds': () => ({ json: { items: feeds } }),
+      'GET /v1/bundles': ({ path: asked }) => ({
+        json: { items: asked.includes('after=0') ? bundles : [], head: bundles.length, oldest: 1 },
+      }),
+      'GET /v1/bundles/stream': () => ({ status: 503, text: 'later' }),
+      'POST /v1/batches': async (asked) => {
+        const { sourceSet: set, shard, round, observedAtMs, leaves } = batchFromJson(asked.body as BatchJson)
+        const batch = await signBatch(other, { sourceSet: set, shard, roundMs, observedAtMs, leaves }, GENESIS)
+        const unsigned = { chainId: CHAIN_ID, sourceSet: set, shard, round, batches: [batch] }
+        const digest = bytesToHex(attestationTxDigest(unsigned, GENESIS, nobleSuite))
+        const signature = toCanonicalSignature(await operator.sign({ hash: digest }))
+        const raw = encodeAttestationTx({ ...unsigned, submitter: addressOf(operator), signature })
+        const place = { sourceSet: set, shard, round }
+        if (bundles.length === 0)
+          bundles.push({ ...place, sequence: 1, txHash: digest, raw: bytesToHex(raw), batchCount: 1, batchAtMs: 1, bundleAtMs: 2 })
+        return receipt(asked)
+      },
+    })
+    running.push(edge.close)
+    const child = start('examples/providers/replay.ts', [
+      '--edge',
+      edge.edgeUrl,
+      '--account',
+      '20',
+      '--rounds',
+      '6',
+      '--evidence',
+      evidence,
+    ])
+    expect(await once(child, 'exit')).toEqual([0, null])
+    const [line = ''] = readFileSync(evidence, 'utf8').trim().split('\n')
+    expect(convicts(JSON.parse(line), GENESIS)).toEqual({ offence: 'BATCH_OMISSION', offender: addressOf(operator) })
+    expect(convicts(JSON.parse(line), hash('00'))).toBeNull()
+    expect(convicts({ offence: 'BATCH_OMISSION' }, GENESIS)).toBeNull()
+  })
 
   it('waits for an edge that is not there yet, and asks for a key', async () => {
     const waiting = start('examples/providers/replay.ts', ['--edge', 'http://127.0.0.1:9', '--account', '20'])

@@ -29,6 +29,8 @@ describe('a deposit fact', () => {
     const expected = encodeAbiParameters(types, [chain, txid, from, to, amountWei, height, blockHash, confirmations])
     expect(bytesToHex(encodeDepositBody(deposit))).toBe(expected)
     expect(decodeDepositBody(encodeDepositBody(deposit))).toEqual(deposit)
+    const highest = { ...deposit, height: 2 ** 48 - 1, confirmations: 2 ** 32 - 1 }
+    expect(decodeDepositBody(encodeDepositBody(highest))).toEqual(highest)
   })
 
   it('has exactly one encoding', () => {

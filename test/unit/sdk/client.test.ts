@@ -181,7 +181,7 @@ describe('publishing a batch', () => {
       message: { sourceSet: set, shard: 0, round: 10n, observedAtMs: 15_100n, flat, root },
     } as const
     digest = hashTypedData(typed)
-    const receipt = await client.publishBatch(user, observations)
+    const { receipt } = await client.publishBatch(user, observations)
     expect(receipt).toMatchObject({ collector: addressOf(operator), digest, sequence: 1 })
     const sent = asked.find(({ path }) => path === '/v1/batches')?.body as { signature: `0x${string}` }
     expect(sent).toMatchObject({ round: 10, provider: addressOf(user), leaves: [{ value: '-7', confidence: '1' }] })
