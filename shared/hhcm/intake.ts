@@ -7,7 +7,7 @@ import { certify, checkBlock, packageFault } from '#shared/hhcm/check.ts'
 import { executionInput } from '#shared/hhcm/execution.ts'
 import { applyOpenLinks, takeVote } from '#shared/hhcm/ffg.ts'
 import { blockPayload, certificatePayload, coSignaturePayload, packageHash, packagePayload } from '#shared/hhcm/signing.ts'
-import { hasPackageRoom, sightBlock, sightCertificate, sightPackage } from '#shared/hhcm/sightings.ts'
+import { hasBlockRoom, hasPackageRoom, sightBlock, sightCertificate, sightPackage } from '#shared/hhcm/sightings.ts'
 import type { BlockNode, Held } from '#shared/hhcm/state.ts'
 import { admit, attach, blockNode, detach } from '#shared/hhcm/tree.ts'
 import { blame, dutiesFor, isSignedBy, nodeOf, seedOf } from '#shared/hhcm/turn.ts'
@@ -161,7 +161,7 @@ function takeCertificate(turn: Turn, value: Certificate, from: PeerId): void {
   const { header } = value
   if (header.slot !== state.slot) return
   const hash = packageHash(header, crypto.keccak256)
-  if (round.certificates.has(hash)) return
+  if (round.certificates.has(hash) || !hasPackageRoom(turn, header)) return
   const parent = state.nodes.get(header.parentHash)
   if (parent === undefined) {
     const isHeld = hold(turn, round.unplaced, { kind: 'certificate', certificate: value }, from)
@@ -207,9 +207,11 @@ function waitingCount(turn: Turn): number {
 /** Takes a block from a peer or from this node's own work. */
 export function takeBlock(turn: Turn, block: BlockEnvelope, from: PeerId): void {
   const { state } = turn
-  state.requests.delete(block.hash)
+  const isRequested = state.requests.delete(block.hash)
   if (state.nodes.has(block.hash) || state.orphans.has(block.hash) || state.invalid.has(block.hash)) return
   if (block.header.slot > state.slot) return
+  // A third block of an equivocator is of interest only when somebody built on it.
+  if (!isRequested && !hasBlockRoom(turn, block.header)) return
   const parent = state.nodes.get(block.header.parentHash)
   if (parent === undefined) {
     holdOrphan(turn, block, from)

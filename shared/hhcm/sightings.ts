@@ -7,15 +7,24 @@ import { encodeCoSignature, encodeHeader, encodePackageHeader } from '#shared/hh
 import type { Certified } from '#shared/hhcm/state.ts'
 import { report } from '#shared/hhcm/turn.ts'
 import type { Turn } from '#shared/hhcm/turn.ts'
-import type { BlockEnvelope, PackageHeader } from '#shared/hhcm/types.ts'
+import type { BlockEnvelope, Header, PackageHeader } from '#shared/hhcm/types.ts'
 import type { Address, Slot } from '#shared/types.ts'
 
 const KEPT_PER_AUTHOR = 2
 const authorKey = (slot: Slot, author: Address): string => `${slot}:${author}`
 
-/** Whether another package of this author and slot still fits into memory. */
+const isSamePackage = (left: PackageHeader, right: PackageHeader): boolean =>
+  left.txRoot === right.txRoot && left.parentHash === right.parentHash && left.lane === right.lane && left.rank === right.rank
+
+/** Whether this package is known or fits into memory: an equivocator may fill two places per slot. */
 export function hasPackageRoom({ state }: Turn, header: PackageHeader): boolean {
-  return (state.seenPackages.get(authorKey(header.slot, header.author))?.length ?? 0) < KEPT_PER_AUTHOR
+  const seen = state.seenPackages.get(authorKey(header.slot, header.author)) ?? []
+  return seen.length < KEPT_PER_AUTHOR || seen.some((other) => isSamePackage(other, header))
+}
+
+/** Whether another block of this author and slot fits into memory. */
+export function hasBlockRoom({ state }: Turn, header: Header): boolean {
+  return (state.seenHeaders.get(authorKey(header.slot, header.author))?.length ?? 0) < KEPT_PER_AUTHOR
 }
 
 /** Remembers a package header; two of one slot convict their author. */
@@ -24,9 +33,8 @@ export function sightPackage(turn: Turn, header: PackageHeader): void {
   const key = authorKey(header.slot, header.author)
   const seen = state.seenPackages.get(key) ?? []
   const [first] = seen
-  // The Ed25519 signature is over the content, so that another signature on the same content is no second package.
-  if (seen.length >= KEPT_PER_AUTHOR || seen.some((other) => other.txRoot === header.txRoot && other.parentHash === header.parentHash))
-    return
+  // Another signature on the same content is no second package.
+  if (seen.length >= KEPT_PER_AUTHOR || seen.some((other) => isSamePackage(other, header))) return
   state.seenPackages.set(key, [...seen, header])
   if (first === undefined) return
   const evidence = { first: encodePackageHeader(first), second: encodePackageHeader(header) }

@@ -1,4 +1,7 @@
 /** A few machines with an instant network and a virtual clock, for directed tests. @module */
+import { bytesToHex, hexToBytes } from '#shared/bytes.ts'
+import { createHhcmCrypto } from '#shared/hhcm/crypto.ts'
+import { decodeWireMessage, encodeWireMessage } from '#shared/hhcm/wire.ts'
 import { freshStart, initialState } from '#shared/hhcm/start.ts'
 import { RULES } from '#shared/hhcm/rules.ts'
 import type { Rules } from '#shared/hhcm/rules.ts'
@@ -16,6 +19,7 @@ import type {
 } from '#shared/hhcm/types.ts'
 import type { Hash } from '#shared/types.ts'
 import { simConfig, simExecute, simGenesis, simValidators } from '#test/sim/chain-stub.ts'
+import { ed25519 } from '@noble/curves/ed25519.js'
 import { fakeCrypto } from '#test/sim/fake-crypto.ts'
 
 export const SLOT_MS = 1500
@@ -37,6 +41,8 @@ type Options = Readonly<{
   laneCount?: number
   idleSlots?: number
   rules?: Rules
+  /** Real keys, signatures and hashes, and every message through its encoding. */
+  isReal?: boolean
   /** Transactions of the next package a node builds. */
   txs?: (node: Node) => readonly Uint8Array[]
   /** Whether a message goes from one node to another. */
@@ -57,12 +63,17 @@ export class Cluster {
 
   constructor(options: Options = {}) {
     this.options = options
-    const validators = simValidators(options.count ?? 4)
+    const isReal = options.isReal === true
+    const validators = simValidators(options.count ?? 4).map((validator) =>
+      isReal ? { ...validator, consensusKey: bytesToHex(ed25519.getPublicKey(hexToBytes(validator.consensusKey))) } : validator,
+    )
+    const secrets = simValidators(validators.length).map(({ consensusKey }) => hexToBytes(consensusKey))
     const shape = [validators, options.laneCount ?? 2, options.idleSlots ?? 0] as const
     this.genesis = simGenesis(simConfig(...shape, null))
     for (const [index, validator] of validators.entries()) {
       const config = simConfig(...shape, validator.address)
-      const crypto = fakeCrypto(validator.consensusKey)
+      const secret = secrets[index]
+      const crypto = isReal && secret !== undefined ? createHhcmCrypto(secret) : fakeCrypto(validator.consensusKey)
       const { state } = initialState(config, this.genesis, freshStart(this.genesis), crypto)
       this.nodes.push({ index, config, crypto, state, isUp: true, effects: [], wal: [], blocks: new Map() })
     }
@@ -111,7 +122,8 @@ export class Cluster {
     this.#queue.push({ to: node.index, event })
   }
 
-  #broadcast(node: Node, message: WireMessage): void {
+  #broadcast(node: Node, sent: WireMessage): void {
+    const message = this.options.isReal === true ? decodeWireMessage(encodeWireMessage(sent)) : sent
     if (message.kind === 'package') this.packages.set(message.package.hash, message.package)
     for (const to of this.nodes)
       if (to !== node && (this.options.link?.(node.index, to.index, message) ?? true))

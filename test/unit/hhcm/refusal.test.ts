@@ -1,8 +1,11 @@
 /** Every check of packages, certificates, blocks, votes and co-signatures, each with the one fault it exists for. @module */
 import { describe, expect, it } from 'vitest'
+import fc from 'fast-check'
+import { DecodeError } from '#shared/fault.ts'
+import { decodeWireMessage, encodeWireMessage } from '#shared/hhcm/wire.ts'
 import { RULES } from '#shared/hhcm/rules.ts'
 import { step } from '#shared/hhcm/step.ts'
-import type { BlockEnvelope, CoSignature, HhcmEffect, Vote } from '#shared/hhcm/types.ts'
+import type { WireMessage, BlockEnvelope, CoSignature, HhcmEffect, Vote } from '#shared/hhcm/types.ts'
 import { MUTANTS } from '#test/sim/mutants.ts'
 import {
   cluster,
@@ -277,5 +280,47 @@ describe('a co-signature', () => {
     expect(send({ ...good, lane: 1 - good.lane })).toEqual(['CO_SIGNATURE'])
     expect(send({ ...good, signer: STRANGER })).toEqual([])
     expect(send({ ...good, packageHash: sealed.hash })).toEqual([])
+  })
+})
+
+describe('a flood', () => {
+  it('of certified packages or blocks by one author keeps two of a slot', () => {
+    const state = structuredClone(watcher.state)
+    const feed = (message: WireMessage): unknown => step(config, state, { kind: 'message', from: 'p', message }, watcher.crypto)
+    for (let index = 0; index < 30; index++) {
+      const { header } = makePackage({ txRoot: `0x${index.toString(16).padStart(64, '0')}` })
+      const coSignatures = certificate.coSignatures.map(({ signer }) => makeCoSignature(signer, header))
+      feed({ kind: 'certificate', certificate: makeCertificate({ header, coSignatures }) })
+      feed({ kind: 'block', block: makeBlock({ gasUsed: BigInt(index) }) })
+    }
+    expect(state.round.certificates.size).toBe(2)
+    expect([...state.nodes.values()].filter(({ header }) => header.slot === 3)).toHaveLength(2)
+  })
+
+  it('of changed bytes never makes the machine throw', () => {
+    const messages: WireMessage[] = [
+      { kind: 'package', package: parcel },
+      { kind: 'certificate', certificate },
+      { kind: 'block', block: sealed },
+      { kind: 'vote', vote: makeVote({}) },
+      { kind: 'coSignature', coSignature: makeCoSignature(otherMember, parcel.header) },
+    ]
+    const wire = messages.map((message) => encodeWireMessage(message))
+    let taken = 0
+    fc.assert(
+      fc.property(fc.nat(4), fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 3 }), (which, changes) => {
+        const bytes = Uint8Array.from(wire[which] ?? [])
+        for (const [at, value] of changes) bytes[at % bytes.length] = value
+        try {
+          const message = decodeWireMessage(bytes)
+          taken++
+          judge([message])
+        } catch (error) {
+          if (!(error instanceof DecodeError)) throw error
+        }
+      }),
+      { numRuns: 500 },
+    )
+    expect(taken).toBeGreaterThan(50)
   })
 })

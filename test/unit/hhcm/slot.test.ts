@@ -1,5 +1,6 @@
 /** Whole slots of a small network: production, finality, fallbacks, silence, restarts, catching up. @module */
 import { describe, expect, it } from 'vitest'
+import { decodeBlock, encodeBlock } from '#shared/hhcm/codec.ts'
 import { RULES } from '#shared/hhcm/rules.ts'
 import type { WireMessage } from '#shared/hhcm/types.ts'
 import { Cluster, SLOT_MS } from '#test/unit/hhcm/cluster.ts'
@@ -298,4 +299,15 @@ describe('catching up', () => {
     cluster.runToSlot(12, 950)
     for (const { state } of cluster.nodes) expect(state.finalized.slot).toBe(11)
   })
+})
+
+describe('with real keys and through the wire', () => {
+  it('four validators with noble signatures, VRF and Keccak make and finalise blocks', () => {
+    const cluster = new Cluster({ isReal: true, txs: ({ index }) => [Uint8Array.of(2, index)] })
+    cluster.runToSlot(4, 900)
+    expect(headOf(cluster)?.header.number).toBe(4)
+    expect(cluster.node(3).state.finalized.slot).toBe(3)
+    for (const { index } of cluster.nodes) expect(cluster.faults(index)).toEqual([])
+    for (const block of cluster.node(0).blocks.values()) expect(decodeBlock(encodeBlock(block))).toEqual(block)
+  }, 30_000)
 })
