@@ -1,15 +1,19 @@
 /**
  * A faster instruction loop for @ethereumjs/evm. The library awaits every instruction and searches for jump targets on every call;
- * this loop awaits only what is asynchronous and remembers the analysis of each code. Instructions, gas rules and all state are the
- * library's own, and the same conformance tests run on both loops. Measured in docs/benchmarks.md.
+ * this loop executes the frequent instructions itself, on plain registers, leaves all others and every error to the library, and
+ * remembers the analysis of each code. The same conformance tests run on both loops. Measured in docs/benchmarks.md.
  * @module
  */
+import { Frame } from '#node/evm/fast-frame.ts'
+import type { RunState } from '#node/evm/fast-frame.ts'
+import { fastInstructions } from '#node/evm/fast-instructions.ts'
+import type { FastInstruction } from '#node/evm/fast-instructions.ts'
+import { nobleSuite } from '#shared/crypto/noble.ts'
 import { invariant } from '#shared/fault.ts'
 import type { Common } from '@ethereumjs/common'
 import { createEVM, EVMError } from '@ethereumjs/evm'
-import type { EVM, ExecResult } from '@ethereumjs/evm'
+import type { EVM } from '@ethereumjs/evm'
 
-type RunState = NonNullable<ExecResult['runState']>
 type Interpreter = RunState['interpreter']
 type Run = Interpreter['run']
 type OpcodeEntry = ReturnType<Interpreter['lookupOpInfo']>
@@ -42,41 +46,71 @@ function analyse(interpreter: Internals, code: Uint8Array): Analysis {
   return made
 }
 
-function useAnalysis(state: RunState, { jumps, pushes }: Analysis): void {
+function useAnalysis(frame: Frame, { jumps, pushes }: Analysis): void {
+  const { state } = frame
   state.validJumps = jumps
   state.cachedPushes = pushes
   state.shouldDoJumpAnalysis = false
+  frame.jumps = jumps
+  frame.pushes = pushes
 }
 
 const isJump = (opcode: number): boolean => opcode === 0x56 || opcode === 0x57
 
+/** Own instructions by rules; their Keccak is the chain's. */
+const tables = new WeakMap<Common, readonly (FastInstruction | undefined)[]>()
+
+function instructionsOf(common: Common): readonly (FastInstruction | undefined)[] {
+  const known = tables.get(common)
+  if (known !== undefined) return known
+  const made = fastInstructions(common.customCrypto.keccak256 ?? nobleSuite.keccak256)
+  tables.set(common, made)
+  return made
+}
+
+/** Executes one instruction of ours; false leaves it to the library with all registers as they were. */
+function runOwn(frame: Frame, own: FastInstruction): boolean {
+  if (frame.gas < own.gas || frame.height < own.takes || frame.height - own.takes + own.leaves > STACK_MAX) return false
+  frame.gas -= own.gas
+  frame.pc++
+  if (own.run(frame)) return true
+  frame.gas += own.gas
+  frame.pc--
+  return false
+}
+
+/** Executes one instruction of the library's on its own state. */
+async function runTheirs(interpreter: Internals, state: RunState, { opcodeInfo, opHandler, gasHandler }: OpcodeEntry): Promise<void> {
+  let gas = opcodeInfo.feeBigInt
+  if (opcodeInfo.dynamicGas) {
+    const dynamic = gasHandler(state, gas, interpreter.common)
+    gas = typeof dynamic === 'bigint' ? dynamic : await dynamic
+  }
+  if (opcodeInfo.isInvalid) throw new EVMError(EVMError.errorMessages.INVALID_OPCODE)
+  interpreter.useGas(gas)
+  state.programCounter++
+  const done = opHandler(state, interpreter.common)
+  if (opcodeInfo.isAsync) await done
+}
+
 /** Runs instructions until the code ends or something stops it. Returns why it failed, if it did. */
-async function runLoop(
-  interpreter: Internals,
-  state: RunState,
-  entries: readonly (OpcodeEntry | undefined)[],
-): Promise<EVMError | undefined> {
-  const { code } = state
-  const { common } = interpreter
+async function runLoop(interpreter: Internals, frame: Frame, entries: readonly (OpcodeEntry | undefined)[]): Promise<EVMError | undefined> {
+  const { code, state } = frame
+  const table = instructionsOf(interpreter.common)
   try {
-    while (state.programCounter < code.length) {
-      const opcode = code[state.programCounter] ?? 0
-      if (state.shouldDoJumpAnalysis && isJump(opcode)) useAnalysis(state, analyse(interpreter, code))
+    while (frame.pc < code.length) {
+      const opcode = code[frame.pc] ?? 0
+      if (frame.jumps === null && isJump(opcode)) useAnalysis(frame, analyse(interpreter, code))
+      const own = table[opcode]
+      if (own !== undefined && runOwn(frame, own)) continue
+      frame.save()
       state.opCode = opcode
       const entry = entries[opcode]
       invariant(entry !== undefined, 'the table has an entry for every byte')
-      const { opcodeInfo, opHandler, gasHandler } = entry
-      let gas = opcodeInfo.feeBigInt
-      if (opcodeInfo.dynamicGas) {
-        const dynamic = gasHandler(state, gas, common)
-        gas = typeof dynamic === 'bigint' ? dynamic : await dynamic
-      }
-      if (opcodeInfo.isInvalid) return new EVMError(EVMError.errorMessages.INVALID_OPCODE)
-      interpreter.useGas(gas)
-      state.programCounter++
-      const done = opHandler(state, common)
-      if (opcodeInfo.isAsync) await done
+      await runTheirs(interpreter, state, entry)
+      frame.load()
     }
+    frame.save()
     return undefined
   } catch (error) {
     if (!(error instanceof EVMError)) throw error
@@ -89,15 +123,22 @@ function fastRun(original: Run): Run {
   return async function run(this: Interpreter, code, options = {}) {
     const interpreter = this as unknown as Internals
     const { _evm: evm, _runState: state } = interpreter
-    if (!machines.has(evm) || options.pc !== undefined || evm.events.listenerCount('step') > 0)
-      return await original.call(this, code, options)
+    const isOurs = machines.has(evm) && options.pc === undefined && state.gasLeft < GAS_MAX && evm.events.listenerCount('step') === 0
+    if (!isOurs) return await original.call(this, code, options)
     state.code = code
     const known = knownAnalysis(interpreter, code)
-    if (known !== undefined) useAnalysis(state, known)
-    const exceptionError = await runLoop(interpreter, state, evm['_opcodeMap'])
+    const frame = new Frame(state)
+    if (known !== undefined) useAnalysis(frame, known)
+    const exceptionError = await runLoop(interpreter, frame, evm['_opcodeMap'])
     return exceptionError === undefined ? { runState: state } : { runState: state, exceptionError }
   }
 }
+
+/** Gas that still is an exact number; no real block has as much, but tests do. */
+const GAS_MAX = 1n << 52n
+
+/** Items a stack can hold. */
+const STACK_MAX = 1024
 
 /** An instruction number no fork has given a meaning. */
 const UNUSED_OPCODE = 0x0c
