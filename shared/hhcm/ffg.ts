@@ -12,7 +12,7 @@ import { isKnownVote, isSameVote, linkKey, voteFault } from '#shared/hhcm/check.
 import { encodeVote } from '#shared/hhcm/codec.ts'
 import { surrounds } from '#shared/hhcm/evidence.ts'
 import { votePayload } from '#shared/hhcm/signing.ts'
-import type { HhcmState, Link } from '#shared/hhcm/state.ts'
+import type { BlockNode, HhcmState, Link } from '#shared/hhcm/state.ts'
 import { PHASE } from '#shared/hhcm/timetable.ts'
 import { descendsFrom, refreshHead, reroot } from '#shared/hhcm/tree.ts'
 import { blame, isPast, nodeOf, report, SELF_PEER, validatorOf } from '#shared/hhcm/turn.ts'
@@ -54,23 +54,36 @@ function finalize(turn: Turn, link: Link): void {
   refreshHead(turn)
 }
 
+const isSameCheckpoint = (left: Checkpoint, right: Checkpoint): boolean => left.slot === right.slot && left.blockHash === right.blockHash
+
+/** The blocks of a link; null while one is missing or not executed. A source below the final block is represented by the root. */
+function blocksOf(state: HhcmState, link: Link): Readonly<{ source: BlockNode; target: BlockNode }> | null {
+  const target = state.nodes.get(link.target.blockHash)
+  const isOld = link.source.slot <= state.finalized.slot
+  const source = state.nodes.get(link.source.blockHash) ?? (isOld ? state.nodes.get(state.root) : undefined)
+  return target?.status === 'valid' && source !== undefined ? { source, target } : null
+}
+
+function justify(turn: Turn, link: Link): void {
+  const { state } = turn
+  for (const checkpoint of [link.source, link.target])
+    if (checkpoint.slot > state.source.slot && checkpoint.slot < state.slot) state.source = checkpoint
+  // After a restart the checkpoint comes from disk and its proof from the votes that are counted again.
+  if (isSameCheckpoint(link.target, state.justified) && state.justifiedVotes.length === 0) state.justifiedVotes = [...link.votes]
+  if (link.target.slot <= state.justified.slot) return
+  state.justified = link.target
+  state.justifiedVotes = [...link.votes]
+  turn.effects.push({ kind: 'justified', checkpoint: link.target, votes: state.justifiedVotes })
+  refreshHead(turn)
+}
+
 /** Applies a supermajority link when its blocks are here; false when it must wait for them. */
 function applyLink(turn: Turn, link: Link): boolean {
   const { state, rules } = turn
-  const target = state.nodes.get(link.target.blockHash)
-  // A source below the final block is on the final chain or nowhere; the root stands for it.
-  const source =
-    state.nodes.get(link.source.blockHash) ?? (link.source.slot <= state.finalized.slot ? state.nodes.get(state.root) : undefined)
-  if (target?.status !== 'valid' || source === undefined) return false
-  if (!descendsFrom(state, target, source) || target.header.slot > link.target.slot) return true
-  for (const checkpoint of [link.source, link.target])
-    if (checkpoint.slot > state.source.slot && checkpoint.slot < state.slot) state.source = checkpoint
-  if (link.target.slot > state.justified.slot) {
-    state.justified = link.target
-    state.justifiedVotes = [...link.votes]
-    turn.effects.push({ kind: 'justified', checkpoint: link.target, votes: state.justifiedVotes })
-    refreshHead(turn)
-  }
+  const blocks = blocksOf(state, link)
+  if (blocks === null) return false
+  if (!descendsFrom(state, blocks.target, blocks.source) || blocks.target.header.slot > link.target.slot) return true
+  justify(turn, link)
   if (rules.isFinalizing(link.source, link.target) && link.source.slot > state.finalized.slot) finalize(turn, link)
   return true
 }

@@ -88,9 +88,5 @@ export function initialState(
   state.slot = Math.max(0, ...[...votes, ...restored.votes].map((vote) => vote.target.slot))
   for (const vote of [...votes, ...restored.votes]) takeVote(turn, vote, SELF_PEER, true)
   state.slot = 0
-  // Votes of a justification that came from disk are counted again above; without them it can only be believed, not proven.
-  state.justifiedVotes = restored.votes.filter(
-    (vote) => vote.target.slot === state.justified.slot && vote.target.blockHash === state.justified.blockHash,
-  )
   return { state, votes }
 }

@@ -130,7 +130,7 @@ export type Restored = Readonly<{
   justified: Checkpoint
   /** Null when the write-ahead file is missing or damaged. */
   writeAhead: readonly WriteAheadRecord[] | null
-  /** Stored votes: at least those of the last `justified` effect. */
+  /** Verified votes from disk: those of stored blocks, and best also those of the last `justified` effect. */
   votes: readonly Vote[]
 }>
 

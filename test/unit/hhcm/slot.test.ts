@@ -259,6 +259,20 @@ describe('restart', () => {
   })
 })
 
+describe('restart with half of the votes', () => {
+  it('proves a justification with all of its votes or not at all', () => {
+    const cluster = new Cluster()
+    cluster.runToSlot(6, 900)
+    const { justified, justifiedVotes } = cluster.node(0).state
+    expect(justifiedVotes.length).toBeGreaterThanOrEqual(3)
+    cluster.restart(0, { votes: justifiedVotes.slice(0, 2), writeAhead: [] })
+    expect(cluster.node(0).state.justified).toEqual(justified)
+    expect(cluster.node(0).state.justifiedVotes).toEqual([])
+    cluster.restart(0, { votes: justifiedVotes })
+    expect(cluster.node(0).state.justifiedVotes.length).toBeGreaterThanOrEqual(3)
+  })
+})
+
 describe('catching up', () => {
   it('a node that was away fetches blocks and bodies, and learns finality from the votes they carry', () => {
     const txs = ({ index }: { index: number }): Uint8Array[] => [Uint8Array.of(index)]
