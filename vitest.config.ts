@@ -30,6 +30,17 @@ export default defineConfig({
                 FOREIGN_CHAINS: JSON.stringify([
                   { chainId: 31337, rpcUrl: 'http://foreign.invalid', reporterOwner: DEV_OWNER, reporterSet: 'edge-watch' },
                 ]),
+                DEV_HOSTS: 'source.invalid:80',
+                JSON_SOURCES: JSON.stringify(
+                  ['good', 'redirect', 'huge', 'private'].map((feed) => ({
+                    owner: DEV_OWNER,
+                    set: 'edge-http',
+                    feed,
+                    url: feed === 'private' ? 'http://127.0.0.1:9/' : `http://source.invalid/${feed}`,
+                    select: '$.price',
+                    decimals: 2,
+                  })),
+                ),
                 TEST_MIGRATIONS: await readD1Migrations('./migrations'),
               },
             },

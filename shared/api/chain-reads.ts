@@ -5,7 +5,8 @@
  */
 import * as z from 'zod'
 import { zFeedReport } from '#shared/api/http-oracle.ts'
-import { zAddress, zCount, zHash, zUint, zUnixMs } from '#shared/api/http.ts'
+import { zExplain } from '#shared/api/http-trigger.ts'
+import { zAddress, zCount, zHash, zUint } from '#shared/api/http.ts'
 import type { FeedReport } from '#shared/trigger/types.ts'
 
 /** One feed inside a shard of its source set. */
@@ -38,18 +39,7 @@ export type FeedReportJson = z.infer<typeof zFeedReport>
 export const zCallingListRead = z.object({ total: zCount, items: z.array(z.unknown()) })
 
 /** `fusion_explain(id)`: why an entry does or does not fire on the head; null when there is no such entry. */
-export const zExplainRead = z
-  .object({
-    id: zHash,
-    blockHash: zHash,
-    outcome: z.enum(['due', 'notDue', 'unknown']),
-    reason: z.string(),
-    detail: z.string(),
-    retryAtMs: zUnixMs,
-    entry: z.unknown(),
-  })
-  .nullable()
-export type ExplainRead = z.infer<typeof zExplainRead>
+export const zExplainRead = zExplain.nullable()
 
 /** A report as JSON. */
 export const feedReportToJson = (report: FeedReport): FeedReportJson => ({

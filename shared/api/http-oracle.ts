@@ -113,6 +113,7 @@ export const zBundleQuery = z.strictObject({
 export const zBundlePage = z.strictObject({ items: z.array(zBundle), head: zCount, oldest: zCount })
 /** Frame of the stream that tells silence from loss: newest sequence and the edge's clock. */
 export const zTick = z.strictObject({ head: zCount, nowMs: zUnixMs })
+export type Tick = z.infer<typeof zTick>
 
 /** A fault proven by two signatures. */
 export const zEvidence = z.strictObject({

@@ -67,7 +67,6 @@ const intentFields = {
 
 /** Body of `POST /v1/triggers`. */
 export const zRegisterRequest = z.strictObject({ trigger: zTriggerJson, fundWei: zUint, ...intentFields })
-export type RegisterRequest = z.infer<typeof zRegisterRequest>
 /** Body of `PATCH /v1/triggers/{id}`. */
 export const zReviseRequest = z.strictObject({ trigger: zTriggerJson, ...intentFields })
 /** Body of pause, resume and cancel. */

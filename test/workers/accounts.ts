@@ -7,11 +7,16 @@ import type { BatchJson } from '#shared/api/http-oracle.ts'
 import { CALLING_LIST } from '#shared/system.ts'
 import type { Address, Hash, Hex } from '#shared/types.ts'
 import { CHAIN_ID, GENESIS } from '#test/workers/fake-chain.ts'
-import { mnemonicToAccount } from 'viem/accounts'
+import { type HDAccount, mnemonicToAccount } from 'viem/accounts'
 
 const MNEMONIC = 'test test test test test test test test test test test junk'
-/** Account by index. */
-export const account = (addressIndex: number) => mnemonicToAccount(MNEMONIC, { addressIndex })
+const known = new Map<number, HDAccount>()
+/** Account by index. Derived once: the mnemonic's key stretching takes most of a second. */
+export function account(addressIndex: number): HDAccount {
+  const made = known.get(addressIndex) ?? mnemonicToAccount(MNEMONIC, { addressIndex })
+  known.set(addressIndex, made)
+  return made
+}
 export const lower = (address: string): Address => address.toLowerCase() as Address
 /** Account 10, whose key the worker under test holds. */
 export const OPERATOR = lower(account(10).address)

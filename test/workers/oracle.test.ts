@@ -153,13 +153,15 @@ describe('a round', () => {
     const before = (await bundlePage()).head
     const batches = await Promise.all([20, 21, 22, 23].map((index) => batch(index, round, 9n)))
     for (const body of batches.slice(0, 3)) await post('/v1/batches', body)
-    chain.sendError = { code: -32000, message: 'unreachable stand-in' }
     chain.isAway = true
-    await post('/v1/batches', batches[3])
-    const bundle = await waitFor(async () => (await bundlePage(before)).items[0] ?? null)
-    chain.isAway = false
-    chain.sendError = null
-    await waitFor(async () => (chain.sent.includes(bundle.raw) ? true : null))
+    try {
+      expect((await post('/v1/batches', batches[3])).status).toBe(200)
+      await waitFor(async () => (await bundlePage(before)).items[0] ?? null)
+    } finally {
+      chain.isAway = false
+    }
+    const [bundle] = (await bundlePage(before)).items
+    await waitFor(async () => (bundle !== undefined && chain.sent.includes(bundle.raw) ? true : null))
     expect((await bundlePage(before)).items).toHaveLength(1)
   })
 })

@@ -2,18 +2,19 @@
 import { and, inArray, gt, isNull, lte } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
 import { zCallingListRead } from '#shared/api/chain-reads.ts'
-import { entryFromJson } from '#shared/api/entry.ts'
+import { entryFromJson, entryToJson } from '#shared/api/entry.ts'
 import { CALLING_LIST, FEED_REGISTRY } from '#shared/system.ts'
 import type { Entry } from '#shared/trigger/types.ts'
 import type { Hash } from '#shared/types.ts'
-import * as z from 'zod'
 import { causeOf } from '#workers/chain/cause.ts'
 import { settleIntents } from '#workers/chain/intents.ts'
 import { type NativeEvent, readEvent } from '#workers/chain/native-event.ts'
-import { type Block, call, chainMeta, logsBetween } from '#workers/chain/rpc.ts'
+import { type Block, call, chainMeta, finality, logsBetween } from '#workers/chain/rpc.ts'
 import { blocks, bundles, entries, fires } from '#workers/db/schema.ts'
 import type { Env } from '#workers/env.ts'
 import { sourceSets } from '#workers/oracle/registry.ts'
+import { readEntry } from '#workers/triggers/evaluation.ts'
+import { summaryOf } from '#workers/triggers/summary.ts'
 
 /** What a range of blocks changed, for the schedulers. */
 export type Change = Readonly<{
@@ -30,30 +31,14 @@ export type Change = Readonly<{
 
 const LIST_PAGE = 100
 
-/** The key by which outside changes wake an entry: a feed, a contract, a foreign chain, or nothing. */
-export function kindOf(entry: Entry): string {
-  const { mode } = entry.description
-  return mode.type === 'active' ? 'active' : mode.when.kind
-}
-
 /** Writes rows of the calling list. */
-async function upsertEntries(env: Env, rows: readonly Entry[], jsons: readonly string[], blockNumber: number): Promise<void> {
+async function upsertEntries(env: Env, rows: readonly Entry[], blockNumber: number): Promise<void> {
   const db = drizzle(env.DB)
-  for (const [index, entry] of rows.entries()) {
+  for (const entry of rows) {
     const row = {
-      id: entry.id,
-      owner: entry.owner,
-      contract: entry.description.action.to,
-      name: entry.description.name,
-      kind: kindOf(entry),
-      status: entry.status,
-      revision: entry.revision,
-      dueAt: entry.dueAt,
-      fires: entry.fires,
-      missed: entry.missed,
-      fundingWei: entry.fundingWei.toString(),
+      ...summaryOf(entry),
       registeredHeight: entry.registeredAt.height,
-      entryJson: jsons[index] ?? '{}',
+      entryJson: JSON.stringify(entryToJson(entry)),
       blockNumber,
     }
     await db.insert(entries).values(row).onConflictDoUpdate({ target: entries.id, set: row })
@@ -61,16 +46,13 @@ async function upsertEntries(env: Env, rows: readonly Entry[], jsons: readonly s
 }
 
 async function refreshEntries(env: Env, ids: readonly Hash[], block: Readonly<{ number: number; hash: Hash }>): Promise<Entry[]> {
-  const read: Entry[] = []
-  const jsons: string[] = []
+  const rows: Entry[] = []
   for (const id of ids) {
-    const json = await call(env, z.unknown(), 'fusion_entry', [id, block.hash])
-    if (json === null) continue
-    read.push(entryFromJson(json))
-    jsons.push(JSON.stringify(json))
+    const entry = await readEntry(env, id, block.hash)
+    if (entry !== null) rows.push(entry)
   }
-  await upsertEntries(env, read, jsons, block.number)
-  return read
+  await upsertEntries(env, rows, block.number)
+  return rows
 }
 
 /** Reads the whole list once, when this edge knows nothing; the schedulers are told by the blocks that follow. */
@@ -79,12 +61,7 @@ export async function syncCallingList(env: Env, head: Readonly<{ number: number;
   for (let after = 0; ; after += LIST_PAGE) {
     const page = await call(env, zCallingListRead, 'fusion_callingList', [{ after, limit: LIST_PAGE }, head.hash])
     const rows = page.items.map((item) => entryFromJson(item))
-    await upsertEntries(
-      env,
-      rows,
-      page.items.map((item) => JSON.stringify(item)),
-      head.number,
-    )
+    await upsertEntries(env, rows, head.number)
     all.push(...rows)
     if (page.items.length < LIST_PAGE) return all
   }
@@ -185,11 +162,11 @@ export async function forgetAbove(env: Env, height: number): Promise<void> {
   ])
   const stale = await db.select({ id: entries.id }).from(entries).where(gt(entries.blockNumber, height)).limit(500)
   if (stale.length === 0) return
-  const head = await call(env, z.object({ head: z.object({ number: z.coerce.number(), hash: z.string() }) }), 'fusion_finality', [])
+  const { head } = await finality(env)
   await refreshEntries(
     env,
     stale.map(({ id }) => id),
-    { number: head.head.number, hash: head.head.hash as Hash },
+    head,
   )
 }
 

@@ -22,7 +22,6 @@ import { descHash, encodeDescription } from '#shared/trigger/codec.ts'
 import { dueFrom } from '#shared/trigger/timing.ts'
 import type { Entry } from '#shared/trigger/types.ts'
 import type { Hash } from '#shared/types.ts'
-import { kindOf } from '#workers/chain/projection.ts'
 import { call, finality } from '#workers/chain/rpc.ts'
 import { entryPage, firePage } from '#workers/db/pages.ts'
 import type { Env } from '#workers/env.ts'
@@ -32,6 +31,7 @@ import { ApiProblem } from '#workers/http/problem.ts'
 import { acceptTrigger, renderTrigger } from '#workers/triggers/description.ts'
 import { readEntry } from '#workers/triggers/evaluation.ts'
 import { simulate } from '#workers/triggers/simulation.ts'
+import { summaryOf } from '#workers/triggers/summary.ts'
 
 const validateRoute = createRoute({
   method: 'post',
@@ -98,17 +98,7 @@ const scheduleRoute = createRoute({
 
 async function toRow(env: Env, entry: Entry, blockNumber: number): Promise<TriggerRow> {
   return {
-    id: entry.id,
-    owner: entry.owner,
-    contract: entry.description.action.to,
-    name: entry.description.name,
-    kind: kindOf(entry),
-    status: entry.status,
-    revision: entry.revision,
-    dueAt: entry.dueAt,
-    fires: entry.fires,
-    missed: entry.missed,
-    fundingWei: entry.fundingWei.toString(),
+    ...summaryOf(entry),
     blockNumber,
     entry: entryToJson(entry),
     trigger: await renderTrigger(env, entry.description),

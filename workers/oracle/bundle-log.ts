@@ -4,7 +4,7 @@
  * @module
  */
 import { DurableObject } from 'cloudflare:workers'
-import type { Bundle } from '#shared/api/http-oracle.ts'
+import type { Bundle, Tick } from '#shared/api/http-oracle.ts'
 import { recordBundle } from '#workers/db/records.ts'
 import type { Env } from '#workers/env.ts'
 
@@ -93,7 +93,8 @@ export class BundleLog extends DurableObject<Env> {
   }
 
   #tick(reader: Reader): void {
-    this.#send(reader, `event: tick\ndata: ${JSON.stringify({ head: this.#head(), nowMs: Date.now() })}\n\n`)
+    const tick: Tick = { head: this.#head(), nowMs: Date.now() }
+    this.#send(reader, `event: tick\ndata: ${JSON.stringify(tick)}\n\n`)
   }
 
   #send(reader: Reader, frame: string): boolean {
