@@ -1,5 +1,6 @@
 /** `fusion trigger`: registering and changing, always by an intent signed here. @module */
 import { readFileSync } from 'node:fs'
+import { formatEther } from 'viem'
 import type { Intent } from '#shared/api/http-trigger.ts'
 import type { TriggerJson } from '#shared/api/trigger.ts'
 import type { Command, Outcome } from '#node/cli/command.ts'
@@ -87,7 +88,7 @@ async function register(session: Session): Promise<Outcome> {
   const neededWei = fundWei + BigInt(depositWei) + BigInt(meta.relayFeeMinWei)
   if (owner.balanceWei < neededWei)
     throw new CommandFailed(
-      `${addressOf(account)} has ${fsn(owner.balanceWei)} in the calling list and needs ${fsn(neededWei)} (funding, deposit, relay fee); add with: fusion deposit ${fund}`,
+      `${addressOf(account)} has ${fsn(owner.balanceWei)} in the calling list and needs ${fsn(neededWei)} (funding, deposit, relay fee); add with: fusion deposit ${formatEther(neededWei - owner.balanceWei)}`,
     )
   return followed(session, await client.register(account, trigger, fundWei))
 }

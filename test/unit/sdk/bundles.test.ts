@@ -55,7 +55,7 @@ async function take(client: FusionClient, count: number, after = 0): Promise<rea
   return seen
 }
 
-describe('bundles', () => {
+describe('bundles', { timeout: 20_000 }, () => {
   it('come page by page from the cursor', async () => {
     const { client, asked } = await edge(
       Array.from({ length: 250 }, (_, index) => index + 1),

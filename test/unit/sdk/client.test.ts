@@ -107,7 +107,7 @@ async function receiptFor(signer = operator, changes: Readonly<Record<string, un
   return { json: { collector: addressOf(signer), digest, sequence: 1, receivedAtMs: 5, ...changes, signature } }
 }
 
-describe('asking', () => {
+describe('asking', { timeout: 20_000 }, () => {
   it('gives problems as errors with their code and pointers, without trying again', async () => {
     const problem = {
       type: 'x',
