@@ -57,6 +57,7 @@ async function run(settings: SupervisorSettings, crew: Crew, ports: DevnetPorts,
   const devnet = await startDevnet(settings, ports, crew, print)
   stop.addEventListener('abort', devnet.stopCron)
   const demo = settings.withDemo ? await runDemo({ settings, ports, devnet, crew, print, stop }) : {}
+  await devnet.edge
   ready(settings, ports, devnet, crew, demo)
   print(
     `  ready          after ${((Date.now() - startedMs) / 1000).toFixed(1)} s; logs in ${join(settings.dataDir, 'logs')}; Ctrl-C stops everything`,

@@ -14,16 +14,18 @@ import { CALLING_LIST } from '#shared/system.ts'
 import type { Address, Hash, Hex } from '#shared/types.ts'
 import { devAccount } from '#node/supervisor/accounts.ts'
 
-/** Account that owns the demo's contracts and triggers, and the one the insurance pays. */
-const DEMO_OWNER_INDEX = 1
-const INSURED_INDEX = 2
+/** Account that the insurance pays. */
+const INSURED_INDEX = 5
 const PAYOUT_WEI = parseEther('1')
 const COVER_WEI = parseEther('5000')
-/** Prepaid for deposits and firings of all triggers. */
-const BALANCE_WEI = parseEther('2000')
+/** Prepaid by each owner for the deposit and the firings of its trigger. */
+const BALANCE_WEI = parseEther('500')
 
 export const DEMO_CONTRACTS = ['heartbeat', 'rainInsurance', 'priceAlarm', 'paymentGate'] as const
 export type DemoContract = (typeof DEMO_CONTRACTS)[number]
+
+/** Each contract and its trigger has an owner of its own, so that four people's steps need not wait for each other. */
+const OWNER_INDEXES: Readonly<Record<DemoContract, number>> = { heartbeat: 1, rainInsurance: 2, priceAlarm: 3, paymentGate: 4 }
 
 /** ABI of each contract, to name its events. */
 export const DEMO_ABIS: Readonly<Record<DemoContract, Abi>> = {
@@ -62,11 +64,11 @@ export function loadDemo(dataDir: string): DemoState | null {
   }
 }
 
-/** The demo's owner as viem account. */
-export const demoOwner = () => privateKeyToAccount(devAccount(DEMO_OWNER_INDEX).privateKey)
+/** Owner of a contract and its trigger, as viem account. */
+export const demoOwner = (contract: DemoContract) => privateKeyToAccount(devAccount(OWNER_INDEXES[contract]).privateKey)
 
-/** Wallet and reader on one validator. */
-function chainClients(rpcUrl: string, chainId: number) {
+/** Wallet of an owner and reader on one validator. */
+function chainClients(rpcUrl: string, chainId: number, contract: DemoContract) {
   const chain = defineChain({
     id: chainId,
     name: 'FUSION development network',
@@ -75,33 +77,56 @@ function chainClients(rpcUrl: string, chainId: number) {
   })
   const transport = http(rpcUrl, { retryCount: 2 })
   return {
-    wallet: createWalletClient({ account: demoOwner(), chain, transport }),
+    wallet: createWalletClient({ account: demoOwner(contract), chain, transport }),
     reader: createPublicClient({ chain, transport, pollingInterval: 300 }),
   }
 }
 
-/** Deploys the four contracts and prepays the triggers' owner balance. */
-export async function deployDemo(rpcUrl: string, chainId: number): Promise<DemoState['contracts']> {
-  const { wallet, reader } = chainClients(rpcUrl, chainId)
-  const owner = wallet.account.address
-  const insured = devAccount(INSURED_INDEX).address
-  const first = await reader.getTransactionCount({ address: owner, blockTag: 'pending' })
-  const sent = await Promise.all([
-    wallet.deployContract({ abi: heartbeatAbi, bytecode: heartbeatCreation, args: [owner], nonce: first }),
-    wallet.deployContract({
-      abi: rainInsuranceAbi,
-      bytecode: rainInsuranceCreation,
-      args: [owner, insured, PAYOUT_WEI],
-      value: COVER_WEI,
-      nonce: first + 1,
+type Deployment = Readonly<{ abi: Abi; bytecode: Hex; args: readonly unknown[]; value: bigint }>
+
+function deployment(contract: DemoContract): Deployment {
+  const owner = demoOwner(contract).address
+  switch (contract) {
+    case 'heartbeat':
+      return { abi: heartbeatAbi, bytecode: heartbeatCreation, args: [owner], value: 0n }
+    case 'rainInsurance': {
+      const insured = devAccount(INSURED_INDEX).address
+      return { abi: rainInsuranceAbi, bytecode: rainInsuranceCreation, args: [owner, insured, PAYOUT_WEI], value: COVER_WEI }
+    }
+    case 'priceAlarm':
+      return { abi: priceAlarmAbi, bytecode: priceAlarmCreation, args: [owner], value: 0n }
+    case 'paymentGate':
+      return { abi: paymentGateAbi, bytecode: paymentGateCreation, args: [owner], value: 0n }
+  }
+}
+
+/** Deploys one contract and prepays its owner's balance in the calling list. */
+async function deployOne(rpcUrl: string, chainId: number, contract: DemoContract): Promise<Address> {
+  const { wallet, reader } = chainClients(rpcUrl, chainId, contract)
+  const nonce = await reader.getTransactionCount({ address: wallet.account.address, blockTag: 'pending' })
+  const sent = [
+    await wallet.deployContract({ ...deployment(contract), nonce }),
+    await wallet.writeContract({
+      abi: callingListAbi,
+      address: CALLING_LIST,
+      functionName: 'deposit',
+      value: BALANCE_WEI,
+      nonce: nonce + 1,
     }),
-    wallet.deployContract({ abi: priceAlarmAbi, bytecode: priceAlarmCreation, args: [owner], nonce: first + 2 }),
-    wallet.deployContract({ abi: paymentGateAbi, bytecode: paymentGateCreation, args: [owner], nonce: first + 3 }),
-    wallet.writeContract({ abi: callingListAbi, address: CALLING_LIST, functionName: 'deposit', value: BALANCE_WEI, nonce: first + 4 }),
-  ])
+  ]
   const receipts = await Promise.all(sent.map((hash) => reader.waitForTransactionReceipt({ hash, timeout: 60_000 })))
   const failed = receipts.find(({ status }) => status !== 'success')
   if (failed !== undefined) throw new Error(`transaction ${failed.transactionHash} failed`)
-  const address = (index: number): Address => (receipts[index]?.contractAddress ?? '0x').toLowerCase() as Hex
-  return { heartbeat: address(0), rainInsurance: address(1), priceAlarm: address(2), paymentGate: address(3) }
+  return (receipts[0]?.contractAddress ?? '0x').toLowerCase() as Address
+}
+
+/** Deploys the four contracts, each by its owner. */
+export async function deployDemo(rpcUrl: string, chainId: number): Promise<DemoState['contracts']> {
+  const [heartbeat, rainInsurance, priceAlarm, paymentGate] = await Promise.all([
+    deployOne(rpcUrl, chainId, 'heartbeat'),
+    deployOne(rpcUrl, chainId, 'rainInsurance'),
+    deployOne(rpcUrl, chainId, 'priceAlarm'),
+    deployOne(rpcUrl, chainId, 'paymentGate'),
+  ])
+  return { heartbeat, rainInsurance, priceAlarm, paymentGate }
 }

@@ -34,7 +34,8 @@ export type DemoParts = Readonly<{
 
 async function startSources({ settings, ports, crew, print }: DemoParts): Promise<void> {
   await crew.start(jsonSourceCommand(settings.dataDir, ports))
-  for (const index of PROVIDER_INDEXES) await crew.start(providerCommand(settings.dataDir, ports, index))
+  const startMs = Date.now()
+  for (const index of PROVIDER_INDEXES) await crew.start(providerCommand(settings.dataDir, ports, index, startMs))
   print(`  providers      ${PROVIDER_INDEXES.length} data providers and a JSON source`)
 }
 
@@ -44,24 +45,26 @@ async function hasCode(parts: DemoParts, state: DemoState): Promise<boolean> {
   return codes.every((code) => code !== '0x')
 }
 
-/** Registers what is not registered yet; every trigger is signed by its owner and relayed by the edge. */
+/** Registers what is not registered yet: each trigger is signed by its owner and relayed by the edge. */
 async function registerTriggers(parts: DemoParts, client: FusionClient, state: DemoState): Promise<DemoState> {
-  const owner = demoOwner()
   const triggers: Partial<Record<DemoContract, Hash>> = { ...state.triggers }
-  for (const { contract, trigger } of demoTriggers(state.contracts, parts.devnet.hasForeignChain, Date.now())) {
-    if (triggers[contract] !== undefined) continue
-    const { id } = await client.register(owner, trigger, FUND_WEI)
-    const done = await client.settled(id, STEP_TIMEOUT_MS)
-    if (done.status !== 'DONE' || done.entryId === null) throw new Error(`trigger "${trigger.name}": ${done.status} ${done.detail ?? ''}`)
-    triggers[contract] = done.entryId
-    saveDemo(parts.settings.dataDir, { ...state, triggers })
-  }
+  const wanted = demoTriggers(state.contracts, parts.devnet.hasForeignChain, Date.now())
+  await Promise.all(
+    wanted.map(async ({ contract, trigger }) => {
+      if (triggers[contract] !== undefined) return
+      const { id } = await client.register(demoOwner(contract), trigger, FUND_WEI)
+      const done = await client.settled(id, STEP_TIMEOUT_MS)
+      if (done.status !== 'DONE' || done.entryId === null) throw new Error(`trigger of ${contract}: ${done.status} ${done.detail ?? ''}`)
+      triggers[contract] = done.entryId
+      saveDemo(parts.settings.dataDir, { ...state, triggers })
+    }),
+  )
   return { ...state, triggers }
 }
 
 /** Pays on the foreign chain, as anybody would. */
 async function payForeign({ ports, print }: DemoParts): Promise<void> {
-  const wallet = createWalletClient({ account: demoOwner(), chain: foundry, transport: http(anvilUrl(ports)) })
+  const wallet = createWalletClient({ account: demoOwner('paymentGate'), chain: foundry, transport: http(anvilUrl(ports)) })
   const hash = await wallet.sendTransaction({ to: payee(), value: PAYMENT_WEI })
   print(`  payment        0.1 ETH on the foreign chain, transaction ${hash.slice(0, 10)}…`)
 }
@@ -104,6 +107,7 @@ async function makeDemo(parts: DemoParts, client: FusionClient): Promise<DemoSta
   const state = kept ?? { contracts: await deployDemo(rpcUrls(ports)[0] ?? '', settings.chainId), triggers: {} }
   saveDemo(settings.dataDir, state)
   for (const contract of DEMO_CONTRACTS) print(`  contract       ${contract} ${state.contracts[contract]}`)
+  await parts.devnet.edge
   await waitFor(async () => ((await client.feeds()).length > 0 ? true : null), { what: 'feeds at the edge', timeoutMs: STEP_TIMEOUT_MS })
   const registered = await registerTriggers(parts, client, state)
   print(`  triggers       ${Object.keys(registered.triggers).length} registered; see: npx fusion trigger list`)

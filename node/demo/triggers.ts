@@ -8,7 +8,7 @@ import { OWNER_INDEX, devAccount } from '#node/supervisor/accounts.ts'
 import { FOREIGN_CHAIN_ID } from '#node/supervisor/parts.ts'
 
 /** Account on the foreign chain that the demo's payments go to. */
-const PAYEE_INDEX = 5
+const PAYEE_INDEX = 6
 /** Least payment that counts, in the foreign chain's smallest unit. */
 export const PAYMENT_WEI = 10n ** 17n
 const YEAR_MS = 365 * 86_400_000

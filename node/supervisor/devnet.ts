@@ -29,6 +29,8 @@ const START_TIMEOUT_MS = 60_000
 export type Devnet = Readonly<{
   genesis: DevnetGenesis
   hasForeignChain: boolean
+  /** Resolves when the edge answers; it starts while other things go on. */
+  edge: Promise<void>
   stopCron: () => void
 }>
 
@@ -97,17 +99,19 @@ async function startEdge(
   return startCron(edgeUrl(ports))
 }
 
-/** Starts foreign chain, validators and edge; resolves when a block made after the start is final and the edge answers. */
+/** Starts foreign chain, validators and edge; resolves when a block made after the start is final, maybe before the edge answers. */
 export async function startDevnet(settings: SupervisorSettings, ports: DevnetPorts, crew: Crew, print: Print): Promise<Devnet> {
   const isNew = !existsSync(join(settings.dataDir, 'genesis.json'))
   const genesis = loadOrCreateDevnet(settings.dataDir, settings.chainId, VALIDATOR_COUNT)
   print(`  chain          ${isNew ? 'new' : 'resumed'}, id ${genesis.chainId}, genesis ${genesis.genesisHash}`)
   const hasForeignChain = anvilPath() !== null
-  const [before, stopCron] = await Promise.all([
-    startValidators(settings, ports, crew, print),
-    startEdge(settings, ports, crew, hasForeignChain, print),
-    startForeignChain(settings, ports, crew, print),
-  ])
+  let stopCron = (): void => undefined
+  const edge = startEdge(settings, ports, crew, hasForeignChain, print).then((stop) => {
+    stopCron = stop
+  })
+  // Whoever needs the edge awaits it; until then its failure must not count as unhandled.
+  edge.catch(() => undefined)
+  const [before] = await Promise.all([startValidators(settings, ports, crew, print), startForeignChain(settings, ports, crew, print)])
   const final = await waitFor(
     async () => {
       const block = await finalBlock(rpcUrls(ports)[0] ?? '')
@@ -116,5 +120,5 @@ export async function startDevnet(settings: SupervisorSettings, ports: DevnetPor
     { what: 'first final block', timeoutMs: START_TIMEOUT_MS, everyMs: 250 },
   )
   print(`  final block    ${final.number} ${final.hash}`)
-  return { genesis, hasForeignChain, stopCron }
+  return { genesis, hasForeignChain, edge, stopCron: () => stopCron() }
 }

@@ -138,8 +138,24 @@ export function jsonSourceCommand(dataDir: string, ports: DevnetPorts): ChildCom
   return script(dataDir, 'json-source', 'examples/json-source/server.ts', flags({ port: String(ports.jsonSource) }))
 }
 
-/** A data provider with the key of a development account. */
-export function providerCommand(dataDir: string, ports: DevnetPorts, account: number): ChildCommand {
-  const values = { account: String(account), edge: edgeUrl(ports), 'jitter-ppm': '500' }
+/** Points after which both recordings are at their beginning again: the least common multiple of 1461 days and 123 months. */
+const RECORDING_POINTS = 59_901
+const PROVIDER_ROUND_MS = 1500
+const ROUNDS_PER_POINT = 2
+
+/** Shift that lets the recordings begin at `nowMs`, in a wet January: providers take their position from the clock. */
+function recordingShift(nowMs: number): number {
+  return RECORDING_POINTS - (Math.floor(nowMs / PROVIDER_ROUND_MS / ROUNDS_PER_POINT) % RECORDING_POINTS)
+}
+
+/** A data provider with the key of a development account. All of one start get the same `startMs`. */
+export function providerCommand(dataDir: string, ports: DevnetPorts, account: number, startMs: number): ChildCommand {
+  const values = {
+    account: String(account),
+    edge: edgeUrl(ports),
+    'jitter-ppm': '500',
+    'step-rounds': String(ROUNDS_PER_POINT),
+    shift: String(recordingShift(startMs)),
+  }
   return script(dataDir, `provider-${account}`, 'examples/providers/replay.ts', flags(values))
 }
