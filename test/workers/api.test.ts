@@ -235,6 +235,17 @@ describe('registering by intent', () => {
     expect(chain.sent).toHaveLength(before)
   })
 
+  it('waits for the chain when the intent is one ahead of it', async () => {
+    const before = chain.sent.length
+    let looks = 0
+    chain.estimate = () => {
+      if (looks++ >= 2) return '0x30d40'
+      throw new Refusal(3, 'execution reverted', encodeErrorResult({ abi: callingListAbi, errorName: 'IntentNonce', args: [5n] }))
+    }
+    expect((await post('/v1/triggers', await registerBody({}, 6n))).status).toBe(202)
+    expect([looks, chain.sent.length]).toEqual([3, before + 1])
+  })
+
   it('counts nonces up while earlier transactions wait', async () => {
     const before = chain.sent.length
     await Promise.all([post('/v1/triggers', await registerBody({}, 10n)), post('/v1/triggers', await registerBody({}, 11n))])

@@ -21,6 +21,9 @@ import { submitter } from '#workers/submit/submitter.ts'
 /** Longest a request may wait for its transaction, seconds. */
 const WAIT_SEC_MAX = 10
 const POLL_MS = 250
+/** Nonces an intent may be ahead of the chain, and looks at the chain until it must have caught up. */
+const AHEAD_MAX = 16n
+const AHEAD_TRIES = 24
 
 /** What is relayed and what it needs. */
 export type Relay = Readonly<{
@@ -71,6 +74,25 @@ async function waitFor(env: Env, intent: Intent, seconds: number): Promise<Inten
   return current
 }
 
+/**
+ * Sends the operator's transaction. An intent that comes right after another of its owner waits for that one to be in a block, since the
+ * contract counts intents and validators are a moment apart.
+ */
+async function sendIntent(env: Env, { intent, description, signature }: Relay): Promise<Hash> {
+  const request = { to: CALLING_LIST, data: intentCall(intent, description, signature), valueWei: 0n }
+  for (let tries = 1; ; tries++) {
+    const sent = await submitter(env).relay(request)
+    if (sent.sent) return sent.txHash
+    const refusal = callingListError(sent.revertData)
+    const ahead = refusal?.expectedNonce == null ? 0n : intent.message.nonce - refusal.expectedNonce
+    if (ahead <= 0n || ahead > AHEAD_MAX || tries === AHEAD_TRIES) {
+      const reason = refusal?.text ?? sent.detail
+      throw new ApiProblem('INTENT_REFUSED', reason, [{ pointer: '', code: 'REVERTED', detail: reason }])
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+  }
+}
+
 /** Checks and sends. The intent's id is the digest that was signed, so the same intent is the same resource. */
 export async function relayIntent(env: Env, relay: Relay, waitSec: number): Promise<Intent> {
   const { chainId, genesisHash } = await chainMeta(env)
@@ -79,21 +101,13 @@ export async function relayIntent(env: Env, relay: Relay, waitSec: number): Prom
   const known = await intentById(env, id)
   if (known !== null && known.status !== 'FAILED') return waitFor(env, known, waitSec)
   await checkIntent(env, relay, digest)
-  const sent = await submitter(env).relay({
-    to: CALLING_LIST,
-    data: intentCall(relay.intent, relay.description, relay.signature),
-    valueWei: 0n,
-  })
-  if (!sent.sent) {
-    const reason = callingListError(sent.revertData) ?? sent.detail
-    throw new ApiProblem('INTENT_REFUSED', reason, [{ pointer: '', code: 'REVERTED', detail: reason }])
-  }
+  const txHash = await sendIntent(env, relay)
   const intent: Intent = {
     id,
     action: relay.action,
     owner: relay.intent.message.owner,
     status: 'SENT',
-    txHash: sent.txHash,
+    txHash,
     entryId: relay.entryId,
     blockNumber: null,
     detail: null,

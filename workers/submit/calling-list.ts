@@ -41,12 +41,15 @@ export function intentCall(intent: Intent, description: Hex, signature: Hex): He
   }
 }
 
-/** An error of the contract as text, or null for data that is none of its. */
-export function callingListError(data: Hex | null): string | null {
+/** Why the contract refuses, as text; `expectedNonce` when the only fault is the intent's nonce. */
+export type ListRefusal = Readonly<{ text: string; expectedNonce: bigint | null }>
+
+/** An error of the contract, or null for data that is none of its. */
+export function callingListError(data: Hex | null): ListRefusal | null {
   if (data === null) return null
   try {
     const { errorName, args } = decodeErrorResult({ abi: callingListAbi, data })
-    return `${errorName}(${args.map(String).join(', ')})`
+    return { text: `${errorName}(${args.map(String).join(', ')})`, expectedNonce: errorName === 'IntentNonce' ? args[0] : null }
   } catch {
     return null
   }

@@ -26,10 +26,10 @@ export async function readEntry(env: Env, id: Hash, blockHash: Hash): Promise<En
 const read = async (env: Env, key: ReadKey, blockHash: Hash): Promise<ReadValue> =>
   readValueFromJson(await call(env, z.unknown(), 'fusion_read', [readKeyToJson(key), blockHash]))
 
-/** The block that would come next: the first slot after the head that has not begun. */
+/** The block that would come next: in the slot that runs now, or the first one after the head. Pools of validators judge in the same slot. */
 export function nextContext(head: Head, meta: ChainMeta, nowMs: number): EvaluationContext {
   const timeOf = (slot: number): number => meta.genesisTimeMs + slot * meta.slotMs
-  const slot = Math.max(head.slot, Math.floor((nowMs - meta.genesisTimeMs) / meta.slotMs)) + 1
+  const slot = Math.max(head.slot + 1, Math.floor((nowMs - meta.genesisTimeMs) / meta.slotMs))
   return {
     timeMs: timeOf(slot),
     height: head.number + 1,
