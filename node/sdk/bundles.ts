@@ -41,7 +41,7 @@ function bundleOf(frame: string): Bundle | null {
 
 async function* streamed(http: EdgeHttp, after: number, signal: AbortSignal | undefined): AsyncGenerator<Bundle> {
   const silence = new AbortController()
-  const watchdog = (): NodeJS.Timeout => setTimeout(() => silence.abort(), SILENCE_MS)
+  const watchdog = (): ReturnType<typeof setTimeout> => setTimeout(() => silence.abort(), SILENCE_MS)
   let timer = watchdog()
   try {
     const response = await http.open(`/v1/bundles/stream?after=${after}`, {
