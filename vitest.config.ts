@@ -14,7 +14,7 @@ export default defineConfig({
         test: {
           name: 'node',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/workers/**', 'test/e2e/**', 'node_modules/**'],
+          exclude: ['test/workers/**', 'test/e2e/**', 'test/container/**', 'node_modules/**'],
           testTimeout: 30_000,
         },
       },
@@ -59,6 +59,14 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 240_000,
           hookTimeout: 240_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'container',
+          include: ['test/container/**/*.test.ts'],
+          testTimeout: 240_000,
           fileParallelism: false,
         },
       },
