@@ -1,4 +1,5 @@
 /** The registers of a running frame, as plain numbers, between the instructions that the library executes. @module */
+import type { Address } from '#shared/types.ts'
 import type { ExecResult } from '@ethereumjs/evm'
 
 export type RunState = NonNullable<ExecResult['runState']>
@@ -22,6 +23,8 @@ export class Frame {
   height = 0
   memoryWords = 0
   jumps: Uint8Array | null = null
+  /** The account whose storage is used, once it was asked for. */
+  address: Address | null = null
   pushes: Readonly<Record<number, bigint>> = NO_PUSHES
 
   constructor(state: RunState) {

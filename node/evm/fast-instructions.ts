@@ -1,10 +1,12 @@
 /**
  * The instructions that make up most of what contracts execute, on plain registers and without promises. Same gas and same effects as
  * the library's; whatever is unusual (no gas, bad jump, short stack, huge offset) is left to the library, which finds the right error.
- * Source: Ethereum yellow paper, appendix H; EIP-145, EIP-160, EIP-3855.
+ * Source: Ethereum yellow paper, appendix H; EIP-145, EIP-160, EIP-2929, EIP-3855.
  * @module
  */
+import { BlockState } from '#node/evm/block-state.ts'
 import type { Frame } from '#node/evm/fast-frame.ts'
+import { toHex } from '#node/evm/hex.ts'
 import type { CryptoSuite } from '#shared/crypto/suite.ts'
 
 /** One instruction: price, stack items taken and left, and the effect. `run` returns false, with nothing changed, to pass. */
@@ -196,6 +198,23 @@ const hash = (keccak256: CryptoSuite['keccak256']): FastInstruction => ({
   },
 })
 
+/** A slot that is warm already, EIP-2929; cold ones are the library's. */
+const loadSlot: FastInstruction = {
+  gas: 100,
+  takes: 1,
+  leaves: 1,
+  run: (frame) => {
+    const { env, stateManager, interpreter } = frame.state
+    if (!(stateManager instanceof BlockState)) return false
+    const key = new Uint8Array(32)
+    writeWord(key, item(frame, 0))
+    if (!interpreter.journal.isWarmedStorage(env.address.bytes, key)) return false
+    frame.address ??= toHex(env.address.bytes)
+    const value = stateManager.slot(frame.address, toHex(key))
+    return replace(frame, 1, value.length === 0 ? 0n : BigInt(toHex(value)))
+  },
+}
+
 /** Square and multiply modulo 2^256. */
 function power(base: bigint, exponent: bigint): bigint {
   let result = 1n
@@ -228,5 +247,6 @@ export function fastInstructions(keccak256: CryptoSuite['keccak256']): readonly 
   table[0x20] = hash(keccak256)
   table[0x51] = load
   table[0x52] = store
+  table[0x54] = loadSlot
   return table
 }

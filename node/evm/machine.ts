@@ -12,6 +12,7 @@ import type { CryptoSuite } from '#shared/crypto/suite.ts'
 import { FEE_COLLECTOR } from '#shared/system.ts'
 import type { Address, Hash, Height, Wei } from '#shared/types.ts'
 import { Common, Hardfork, Mainnet } from '@ethereumjs/common'
+import type { ParamsDict } from '@ethereumjs/common'
 import { createEVM, EVMError, paramsEVM } from '@ethereumjs/evm'
 import type { CustomPrecompile, EVM, EVMRunCallOpts } from '@ethereumjs/evm'
 import { Address as EvmAddress } from '@ethereumjs/util'
@@ -44,15 +45,30 @@ const KZG_POINT_EVALUATION: Address = `0x${'0a'.padStart(40, '0')}`
 const EIP_NUMBER_MAX = 10_000
 
 /**
+ * Prices of curve arithmetic and Blake2 on a chain of ours. They run in JavaScript here, 20 to 50 times slower than in the clients
+ * Ethereum's prices (EIP-1108, EIP-152) were set for; at those, a block of them would take seconds. Measured by bench/block-gas.ts.
+ */
+const PRECOMPILE_PRICES = {
+  bn254AddGas: 3000,
+  bn254MulGas: 90_000,
+  bn254PairingGas: 300_000,
+  bn254PairingWordGas: 150_000,
+  blake2RoundGas: 10,
+} as const
+
+/** Ethereum's gas schedule with this chain's prices. */
+const CHAIN_GAS: ParamsDict = { ...paramsEVM, 1679: { ...paramsEVM[1679], ...PRECOMPILE_PRICES } }
+
+/**
  * The rules of a chain as the EVM library wants them; share one among all machines of the chain. The library answers its hottest
  * questions by searching lists for each opcode, so the answers, which never change for one chain, are looked up once.
  */
-export function createChainCommon({ chainId, crypto }: Pick<MachineConfig, 'chainId' | 'crypto'>): Common {
+export function createChainCommon({ chainId, crypto }: Pick<MachineConfig, 'chainId' | 'crypto'>, gas: ParamsDict = CHAIN_GAS): Common {
   const common = new Common({
     chain: { ...Mainnet, name: 'fusion', chainId },
     hardfork: Hardfork.Cancun,
     eips: [7702],
-    params: paramsEVM,
+    params: gas,
     customCrypto: { keccak256: crypto.keccak256, sha256: crypto.sha256 },
   })
   const activated = new Set<number>()

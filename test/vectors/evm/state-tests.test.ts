@@ -10,6 +10,7 @@ import type { UserTransaction } from '#node/pool/transaction.ts'
 import { bytesToHex, hexToBytes } from '#shared/bytes.ts'
 import { encodeRlp } from '#shared/codec/rlp.ts'
 import type { Address, Hash, Hex } from '#shared/types.ts'
+import { paramsEVM } from '@ethereumjs/evm'
 import { Address as EvmAddress } from '@ethereumjs/util'
 import { MemoryNodes, suite } from '#test/unit/evm/support.ts'
 import { tarFiles } from '#test/unit/evm/tar.ts'
@@ -47,7 +48,7 @@ type Json = Readonly<{
 }>
 
 const word = (hex: Hex): Hash => `0x${hex.slice(2).padStart(64, '0')}`
-const common = createChainCommon({ chainId: 1, crypto: suite })
+const common = createChainCommon({ chainId: 1, crypto: suite }, paramsEVM)
 
 function transactionOf(json: Json, indexes: Readonly<{ data: number; gas: number; value: number }>): UserTransaction {
   const { transaction } = json
