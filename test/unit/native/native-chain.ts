@@ -84,7 +84,8 @@ export class NativeChain {
   readonly fixture: ChainFixture
   readonly natives: Natives
   readonly genesisHash: Hash
-  readonly #nonces = new Map<Address, number>()
+  /** Signed since the last block. */
+  readonly #pending = new Map<Address, number>()
 
   constructor(laneCount = 1, self: Address | null = AUTHOR) {
     const params = { ...DEVNET_PARAMS, laneCount }
@@ -144,13 +145,15 @@ export class NativeChain {
   }
 
   async sign(by: HDAccount, { to, data = '0x', value = 0n, gas = 2_000_000n }: Sent): Promise<Hex> {
-    const nonce = this.#nonces.get(addressOf(by)) ?? 0
-    this.#nonces.set(addressOf(by), nonce + 1)
+    const pending = this.#pending.get(addressOf(by)) ?? 0
+    this.#pending.set(addressOf(by), pending + 1)
+    const nonce = Number(this.fixture.view.account(addressOf(by))?.nonce ?? 0n) + pending
     return this.fixture.sign(by, { nonce, data, value, gas, ...(to !== undefined && { to }) })
   }
 
   /** A block with these transactions, as the author's package in lane 0. */
   async block(txs: readonly Hex[] = [], slot = this.header.slot + 1): Promise<Execution> {
+    this.#pending.clear()
     return this.fixture.advance([txs, ...Array.from({ length: this.fixture.params.laneCount - 1 }, () => [] as Hex[])], slot)
   }
 
@@ -266,8 +269,9 @@ export const leaf = (feed: Hash, value: bigint, change: Partial<Leaf> = {}): Lea
 export function eventsOf(logs: readonly Log[], abi: Abi): readonly SeenEvent[] {
   return logs.flatMap((log) => {
     try {
-      const { eventName, args } = decodeEventLog({ abi, data: bytesToHex(log.data), topics: [...log.topics] as [Hex, ...Hex[]] })
-      return [{ name: eventName ?? '', args: (args ?? {}) as unknown as SeenEvent['args'] }]
+      const decoded: unknown = decodeEventLog({ abi, data: bytesToHex(log.data), topics: [...log.topics] as [Hex, ...Hex[]] })
+      const { eventName, args = {} } = decoded as Readonly<{ eventName: string; args?: SeenEvent['args'] }>
+      return [{ name: eventName, args }]
     } catch {
       return []
     }
