@@ -1,10 +1,14 @@
 /** Capacity of the pool, rules no library will sign against, and heads that move by more than one block. @module */
+import { NativePool } from '#node/pool/native-pool.ts'
+import { decodeNativeTransaction } from '#node/pool/native-transaction.ts'
 import { checkStatic } from '#node/pool/rules.ts'
 import { decodeUserTransaction } from '#node/pool/transaction.ts'
 import { UserPool } from '#node/pool/user-pool.ts'
+import { encodeRlp } from '#shared/codec/rlp.ts'
 import { nobleSuite } from '#shared/crypto/noble.ts'
 import { addressOf, CHAIN_ID, createTestPool, FSN, signed } from '#test/unit/pool/fake-chain.ts'
 import { trigger } from '#test/unit/pool/native.ts'
+import { hashOf } from '#test/unit/store/blocks.ts'
 import { describe, expect, it } from 'vitest'
 
 const decoded = async (index: number, request: Record<string, unknown>) => decodeUserTransaction(nobleSuite, await signed(index, request))
@@ -52,6 +56,34 @@ describe('a full pool', () => {
   })
 })
 
+describe('one sender', () => {
+  it('has at most 1,024 transactions that could run', async () => {
+    const { chain } = createTestPool()
+    const state = chain.stateAt(chain.head().header)
+    const users = new UserPool(5000)
+    const tx = await decoded(0, { nonce: 0, value: 0n })
+    const codes = Array.from(
+      { length: 1025 },
+      (_, nonce) => users.add({ ...tx, nonce: BigInt(nonce), hash: hashOf(String(nonce)) }, state)?.code,
+    )
+    expect([codes.slice(0, 1024).every((code) => code === undefined), codes[1024]]).toEqual([true, 'ACCOUNT_LIMIT'])
+  })
+})
+
+describe('a malformed envelope', () => {
+  const legacy = (to: Uint8Array, v: number) => encodeRlp([0, 1, 21_000, to, 0, new Uint8Array(0), v, 1, 1])
+  const typed = (yParity: number) =>
+    Uint8Array.of(2, ...encodeRlp([CHAIN_ID, 0, 1, 1, 21_000, new Uint8Array(20), 0, new Uint8Array(0), [], yParity, 1, 1]))
+  it.each([
+    ['a destination of 19 bytes', legacy(new Uint8Array(19), 27), 'FIELD_INVALID at tx.to'],
+    ['a legacy recovery value of 26', legacy(new Uint8Array(20), 26), 'SIGNATURE_INVALID at tx.v'],
+    ['a parity of 2', typed(2), 'SIGNATURE_INVALID at tx.yParity'],
+    ['a field too many', Uint8Array.of(1, ...encodeRlp(Array.from({ length: 12 }, () => 0))), 'FIELD_INVALID at tx:'],
+  ])('with %s is refused', (_, raw, message) => {
+    expect(() => decodeUserTransaction(nobleSuite, raw)).toThrow(message)
+  })
+})
+
 describe('static rules', () => {
   it.each([
     ['the last nonce of EIP-2681', { nonce: 2n ** 64n - 1n }, 'NONCE_MAX'],
@@ -91,7 +123,28 @@ describe('native transactions', () => {
     expect(await pool.add(Uint8Array.of(0x46, ...new Uint8Array(2048 + 512)), 'gossip')).toMatchObject({ code: 'OVERSIZED' })
     expect(await pool.add(Uint8Array.of(0x47, ...new Uint8Array(48 * 1024)), 'gossip')).toMatchObject({ code: 'OVERSIZED' })
   })
-  it('that no longer fit a lane are not offered twice while nothing changes', async () => {
+  it('judged at the same time still keep to two per occurrence', async () => {
+    const { pool } = createTestPool({ validateNative: () => new Promise((resolve) => setTimeout(() => resolve(null), 5)) })
+    const raws = await Promise.all([0, 1, 2].map((index) => trigger(index)))
+    const answers = await Promise.all(raws.map((raw) => pool.add(raw, 'gossip')))
+    expect(answers.map((answer) => 'hash' in answer)).toEqual([true, true, false])
+    expect(pool.size()).toBe(2)
+  })
+  it('are not judged on a head that has moved on', async () => {
+    const { chain } = createTestPool()
+    const judged: string[] = []
+    const natives = new NativePool((native) => {
+      judged.push(native.hash)
+      return Promise.resolve(judged.length === 1 ? null : { code: 'NOT_DUE', message: 'not due' })
+    })
+    const native = decodeNativeTransaction(await trigger(0), chain.genesisHash, nobleSuite)
+    await natives.add(native, chain.head(), chain.stateAt(chain.head().header))
+    await natives.revalidate(chain.head().header, () => false)
+    expect([judged.length, natives.size]).toEqual([1, 1])
+    await natives.revalidate(chain.head().header, () => true)
+    expect([judged.length, natives.size]).toEqual([2, 0])
+  })
+  it('are selected anew only when the pool has changed', async () => {
     const { pool, chain } = createTestPool()
     const first = pool.select(chain.head(), 0, 1)
     expect(pool.select(chain.head(), 0, 1)).toBe(first)
