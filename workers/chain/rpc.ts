@@ -99,14 +99,28 @@ async function sendOne(url: string, raw: Hex): Promise<Outcome> {
   }
 }
 
-/** Sends to every validator; accepted when one takes it or already has it. */
+/** How long the slower validators are waited for once one has accepted. */
+const GRACE_MS = 500
+
+/** Sends to every validator; accepted when one takes it or already has it. A slow one is not waited for then. */
 export async function broadcast(env: Env, raw: Hex): Promise<Broadcast> {
-  const outcomes = await Promise.all(config(env).rpcUrls.map((url) => sendOne(url, raw)))
-  const accepted = outcomes.some(({ verdict }) => verdict === 'accepted')
+  const known: Outcome[] = []
+  const sends = config(env).rpcUrls.map(async (url) => {
+    const outcome = await sendOne(url, raw)
+    known.push(outcome)
+    if (outcome.verdict !== 'accepted') throw new Error('not accepted')
+  })
+  const all = Promise.allSettled(sends)
+  const grace = Promise.any(sends).then(
+    () => new Promise((resolve) => setTimeout(resolve, GRACE_MS)),
+    () => undefined,
+  )
+  await Promise.race([all, grace])
+  const accepted = known.some(({ verdict }) => verdict === 'accepted')
   return {
     accepted,
-    refused: !accepted && outcomes.some(({ verdict }) => verdict === 'refused'),
-    outcomes: outcomes.map(({ text }) => text),
+    refused: !accepted && known.some(({ verdict }) => verdict === 'refused'),
+    outcomes: known.map(({ text }) => text),
   }
 }
 

@@ -15,6 +15,9 @@ import { ApiProblem } from '#workers/http/problem.ts'
 const KEPT_MS = 86_400_000
 /** A claim without an answer after this long belongs to a request that died. */
 const RUNNING_MS_MAX = 60_000
+/** A repeat waits this often and long for the first request: its client gave up waiting, which is why it repeats. */
+const WAIT_LOOKS = 12
+const WAIT_MS = 250
 
 type Claim = Readonly<{ route: string; key: string; bodyHash: string }>
 
@@ -33,6 +36,18 @@ async function claimKey(env: Env, claim: Claim, nowMs: number): Promise<typeof i
   if (taken.length === 1) return null
   const [row] = await db.select().from(idempotency).where(isClaim(claim)).limit(1)
   return row ?? null
+}
+
+/** The answer of the request that holds the key, waited for a little; null while it still runs. */
+async function heldAnswer(env: Env, claim: Claim, held: typeof idempotency.$inferSelect): Promise<typeof idempotency.$inferSelect | null> {
+  let row = held
+  for (let looks = 0; row.status === null && looks < WAIT_LOOKS; looks++) {
+    await new Promise((resolve) => setTimeout(resolve, WAIT_MS))
+    const [again] = await drizzle(env.DB).select().from(idempotency).where(isClaim(claim)).limit(1)
+    if (again === undefined) return null
+    row = again
+  }
+  return row.status === null ? null : row
 }
 
 /** Answers kept longer than a day are forgotten; the sweeper calls this. */
@@ -54,9 +69,10 @@ export const idempotent = createMiddleware<AppEnv>(async (c, next) => {
   const held = await claimKey(c.env, claim, Date.now())
   if (held !== null) {
     if (held.bodyHash !== claim.bodyHash) throw new ApiProblem('IDEMPOTENCY_MISMATCH', 'Use a fresh key for another body.')
-    if (held.status === null) throw new ApiProblem('IDEMPOTENCY_RUNNING', 'Ask again in a moment.', [], { 'retry-after': '1' })
-    const headers = JSON.parse(held.headers ?? '{}') as Record<string, string>
-    return new Response(held.body, { status: held.status, headers: { ...headers, 'idempotency-replayed': 'true' } })
+    const answer = await heldAnswer(c.env, claim, held)
+    if (answer === null) throw new ApiProblem('IDEMPOTENCY_RUNNING', 'Ask again in a moment.', [], { 'retry-after': '1' })
+    const headers = JSON.parse(answer.headers ?? '{}') as Record<string, string>
+    return new Response(answer.body, { status: answer.status ?? 200, headers: { ...headers, 'idempotency-replayed': 'true' } })
   }
   await next()
   const db = drizzle(c.env.DB)
