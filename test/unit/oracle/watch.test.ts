@@ -140,6 +140,12 @@ describe('a reorganisation', () => {
     expect(stepWatch(state, { kind: 'unavailable', height: 3, oldest: 100 }, config).effects).toEqual([])
   })
 
+  it('of the very first block is followed without inventing a block before it', () => {
+    const { state } = sync(emptyWatch, extend([], 'a', empty(1)))
+    const other = sync(state, extend([], 'b', [[payment('one')], []]))
+    expect(other.effects.map(({ kind }) => kind)).toEqual(['rewound', 'deposit'])
+  })
+
   it('in any sequence ends with exactly the deposits of the final chain stated, and never one that was not deep enough', () => {
     const move = fc.record({ back: fc.nat(5), forward: fc.integer({ min: 1, max: 5 }), payAt: fc.nat(4) })
     fc.assert(
