@@ -1,6 +1,8 @@
 /** A chain in memory with the native transactions switched on, and hands for those who use it. @module */
 import { createNatives } from '#node/evm/native/natives.ts'
 import type { Natives } from '#node/evm/native/natives.ts'
+import type { ParentView } from '#node/evm/native-types.ts'
+import { parentViewOf } from '#node/evm/parent-view.ts'
 import { predeploys } from '#node/evm/native/predeploys.ts'
 import { triggerDecoder } from '#node/evm/trigger-decoder.ts'
 import type { Execution } from '#node/evm/types.ts'
@@ -84,6 +86,8 @@ export class NativeChain {
   readonly fixture: ChainFixture
   readonly natives: Natives
   readonly genesisHash: Hash
+  readonly #laneCount: number
+  readonly #self: Address | null
   /** Signed since the last block. */
   readonly #pending = new Map<Address, number>()
 
@@ -106,7 +110,16 @@ export class NativeChain {
       },
     })
     this.genesisHash = genesisHash(this.fixture.document, suite.keccak256)
-    natives = createNatives({
+    this.#laneCount = laneCount
+    this.#self = self
+    natives = this.freshNatives()
+    this.natives = natives
+  }
+
+  /** Rules that have seen nothing of the chain yet. */
+  freshNatives(): Natives {
+    const { params } = this.fixture
+    const natives = createNatives({
       params,
       suite,
       config: {
@@ -114,16 +127,20 @@ export class NativeChain {
         genesisHash: this.genesisHash,
         genesisTimeMs: START_MS,
         slotMs: params.slotMs,
-        laneCount,
+        laneCount: this.#laneCount,
         powTries: 1,
         idleSlots: params.idleSlots,
         validators,
-        self,
+        self: this.#self,
       },
       nowMs: () => 0,
     })
     natives.attach(this.fixture.context, { head: () => ({ ...this.fixture.head, certificates: [], votes: [] }) })
-    this.natives = natives
+    return natives
+  }
+
+  parentView(): ParentView {
+    return parentViewOf(this.fixture.context, this.fixture.head.hash, this.header)
   }
 
   get header() {
