@@ -48,8 +48,11 @@ export type ListRefusal = Readonly<{ text: string; expectedNonce: bigint | null 
 export function callingListError(data: Hex | null): ListRefusal | null {
   if (data === null) return null
   try {
-    const { errorName, args } = decodeErrorResult({ abi: callingListAbi, data })
-    return { text: `${errorName}(${args.map(String).join(', ')})`, expectedNonce: errorName === 'IntentNonce' ? args[0] : null }
+    // The decoder leaves `args` out for an error that has none, whatever its type says.
+    const decoded: { errorName: string; args?: readonly unknown[] | undefined } = decodeErrorResult({ abi: callingListAbi, data })
+    const [first] = decoded.args ?? []
+    const expectedNonce = decoded.errorName === 'IntentNonce' && typeof first === 'bigint' ? first : null
+    return { text: `${decoded.errorName}(${(decoded.args ?? []).map(String).join(', ')})`, expectedNonce }
   } catch {
     return null
   }
