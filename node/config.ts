@@ -33,7 +33,7 @@ const OPTIONS: Readonly<Record<Name, Option>> = {
   genesis: { flag: 'genesis', env: 'FUSION_GENESIS', preset: '', help: 'genesis document (default DATA_DIR/genesis.json)' },
   key: {
     flag: 'key',
-    env: 'FUSION_KEY',
+    env: 'FUSION_KEY_FILE',
     preset: '',
     help: 'key file of the validator (default DATA_DIR/keys; a node without one follows)',
   },
