@@ -26,6 +26,9 @@ const TOPIC_OF: Readonly<Record<WireMessage['kind'], GossipKind>> = {
 
 const TICK_ACTIVE_MS = 30
 const TICK_SILENT_MS = 150
+/** Asking whether a block is wanted reads the pool and judges triggers: seldom from the clock, a little sooner when the pool grew. */
+const ACTIVITY_EVERY_MS = 200
+const ACTIVITY_PAUSE_MS = 50
 /** Ticks without an effect after which the machine counts as silent: longer than any pause inside an active slot. */
 const SILENT_AFTER_MS = 2_500
 
@@ -64,6 +67,7 @@ class Driver {
   #lastEffectMs = 0
   #isAsking = false
   #isWanted = false
+  #askedMs = Number.NEGATIVE_INFINITY
 
   constructor(parts: LoopParts) {
     this.#parts = parts
@@ -82,14 +86,21 @@ class Driver {
     if (this.#stopped) return
     const nowMs = this.#parts.now()
     this.handle({ kind: 'tick', nowMs })
-    this.refreshActivity()
+    this.#askActivity(ACTIVITY_EVERY_MS)
     const isSilent = nowMs - this.#lastEffectMs > SILENT_AFTER_MS
     this.#timer = setTimeout(() => this.#tick(), isSilent ? TICK_SILENT_MS : TICK_ACTIVE_MS)
   }
 
-  /** Asks once at a time; only a change is an event. */
+  /** The pool grew: only a node that wants no block yet has to ask. */
   refreshActivity(): void {
-    if (this.#isAsking || this.#stopped) return
+    if (!this.#isWanted) this.#askActivity(ACTIVITY_PAUSE_MS)
+  }
+
+  /** Asks once at a time and not too often; only a change is an event. */
+  #askActivity(pauseMs: number): void {
+    const nowMs = this.#parts.now()
+    if (this.#isAsking || this.#stopped || nowMs - this.#askedMs < pauseMs) return
+    this.#askedMs = nowMs
     this.#isAsking = true
     this.#parts
       .isWanted()

@@ -170,7 +170,8 @@ describe('driver of the consensus machine', () => {
 
   it('tells the machine about activity only when it changes', async () => {
     let wanted = false
-    const { loop, events } = run(() => [], { isWanted: async () => wanted })
+    let nowMs = 0
+    const { loop, events } = run(() => [], { isWanted: async () => wanted, now: () => (nowMs += 100) })
     loop.refreshActivity()
     await settle()
     wanted = true
@@ -179,6 +180,21 @@ describe('driver of the consensus machine', () => {
     loop.refreshActivity()
     await settle()
     expect(events).toEqual([{ kind: 'activity', wanted: true }])
+  })
+
+  it('asks a busy pool a few times a second and not once per transaction', async () => {
+    let asked = 0
+    const isWanted = async () => {
+      asked++
+      return false
+    }
+    const { loop } = run(() => [], { isWanted })
+    for (let count = 0; count < 100; count++) {
+      loop.refreshActivity()
+      await Promise.resolve()
+    }
+    await settle()
+    expect(asked).toBe(1)
   })
 
   it('does nothing any more after it was stopped', async () => {
