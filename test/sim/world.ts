@@ -5,24 +5,13 @@
  * @module
  */
 import { initialState, freshStart } from '#shared/hhcm/start.ts'
-import type { HhcmState, Restored } from '#shared/hhcm/state.ts'
 import { step } from '#shared/hhcm/step.ts'
 import type { Rules } from '#shared/hhcm/rules.ts'
-import type {
-  BlockEnvelope,
-  Checkpoint,
-  HhcmConfig,
-  HhcmCrypto,
-  HhcmEffect,
-  HhcmEvent,
-  Package,
-  Validator,
-  Vote,
-  WireMessage,
-  WriteAheadRecord,
-} from '#shared/hhcm/types.ts'
+import type { BlockEnvelope, HhcmConfig, HhcmEffect, HhcmEvent, Validator, Vote, WireMessage } from '#shared/hhcm/types.ts'
 import type { Hash } from '#shared/types.ts'
 import { simConfig, simExecute, simGenesis, simValidators } from '#test/sim/chain-stub.ts'
+import { recover } from '#test/sim/brain.ts'
+import type { Brain, Disk } from '#test/sim/brain.ts'
 import { fakeCrypto } from '#test/sim/fake-crypto.ts'
 import { createPrng, EventHeap } from '#test/sim/prng.ts'
 import type { Prng } from '#test/sim/prng.ts'
@@ -51,32 +40,6 @@ export type SimResult = Readonly<{
   steps: number
 }>
 
-type Disk = {
-  wal: WriteAheadRecord[]
-  /** Stored blocks in order; the tail behind `synced` is lost in a crash. */
-  blocks: BlockEnvelope[]
-  packages: Map<Hash, Package>
-  finalized: Checkpoint
-  justified: Checkpoint
-  votes: readonly Vote[]
-}
-/** One machine: an honest validator, or one brain of a byzantine one. */
-type Brain = {
-  readonly id: number
-  readonly validator: number
-  readonly isHonest: boolean
-  /** Side of the network a byzantine brain talks to. */
-  readonly side: number
-  readonly config: HhcmConfig
-  readonly crypto: HhcmCrypto
-  skewMs: number
-  state: HhcmState
-  disk: Disk
-  isUp: boolean
-  /** Grows with every restart, so that answers to a dead process are dropped. */
-  life: number
-  finalSlot: number
-}
 type Event =
   | Readonly<{ kind: 'tick'; brain: number }>
   | Readonly<{ kind: 'deliver'; brain: number; event: HhcmEvent; life: number | null }>
@@ -98,6 +61,8 @@ class World {
   readonly #byHash = new Map<Hash, BlockEnvelope>()
   #sides: number[]
   #isPartitioned = false
+  /** Directed links that are cut: what one says the other does not hear, though it may hear the answer. */
+  #cuts = new Set<string>()
   #nowMs = 0
   #faultCount = 0
   #steps = 0
@@ -150,7 +115,7 @@ class World {
 
   /** Whether a message from one brain reaches another. */
   #isLinked(from: Brain, to: Brain): boolean {
-    if (from.validator === to.validator) return false
+    if (from.validator === to.validator || this.#cuts.has(`${from.id}>${to.id}`)) return false
     // A brain shows itself to its own side only, always: nobody ever sees the validator's other life directly.
     const isSameSide = this.#sides[from.id] === this.#sides[to.id]
     if (!from.isHonest || !to.isHonest) return isSameSide
@@ -295,26 +260,7 @@ class World {
   }
 
   #restart(brain: Brain): void {
-    const { disk } = brain
-    // Blocks that were not synced are gone, and with them everything that names them.
-    const lost = this.#prng.below(3)
-    if (lost > 0) disk.blocks = disk.blocks.slice(0, Math.max(0, disk.blocks.length - lost))
-    const stored = new Map(disk.blocks.map((block) => [block.hash, block]))
-    const genesis: Checkpoint = { slot: 0, blockHash: this.#genesis.hash }
-    const isStored = (checkpoint: Checkpoint): boolean => checkpoint.slot === 0 || stored.has(checkpoint.blockHash)
-    const isReachable = (checkpoint: Checkpoint): boolean => checkpoint.blockHash === this.#genesis.hash || isStored(checkpoint)
-    if (!isReachable(disk.finalized)) disk.finalized = genesis
-    if (!isReachable(disk.justified)) disk.justified = disk.finalized
-    const final = stored.get(disk.finalized.blockHash)
-    const finalNumber = final?.header.number ?? 0
-    const above = disk.blocks.filter((block) => block.header.number > finalNumber)
-    const restored: Restored = {
-      blocks: final === undefined ? above : [final, ...above],
-      finalized: disk.finalized,
-      justified: disk.justified,
-      writeAhead: this.#options.isAmnesiac ? [] : disk.wal,
-      votes: disk.votes,
-    }
+    const restored = recover(brain.disk, this.#prng.below(3), this.#genesis.hash, this.#options.isAmnesiac)
     const { state, votes } = initialState(brain.config, this.#genesis, restored, brain.crypto, this.#options.rules)
     brain.state = state
     brain.isUp = true
@@ -325,7 +271,9 @@ class World {
 
   #tick(brain: Brain): void {
     this.#feed(brain, { kind: 'activity', wanted: this.#prng.chance(0.3) })
-    this.#feed(brain, { kind: 'tick', nowMs: Math.max(0, this.#nowMs + brain.skewMs) })
+    // Clocks are set right, within a tenth of a second, when the network heals.
+    const skewMs = this.#isChaos ? 4 * brain.skewMs : brain.skewMs
+    this.#feed(brain, { kind: 'tick', nowMs: Math.max(0, this.#nowMs + skewMs) })
   }
 
   #handle(event: Event): void {
@@ -350,10 +298,12 @@ class World {
 
   /** Draws new sides for the honest nodes; byzantine brains keep theirs. */
   #repartition(): void {
+    this.#cuts.clear()
     if (!this.#isChaos) {
       this.#isPartitioned = false
       return
     }
+    for (const from of this.#brains) for (const to of this.#brains) if (this.#prng.chance(0.05)) this.#cuts.add(`${from.id}>${to.id}`)
     this.#isPartitioned = this.#prng.chance(0.7)
     for (const brain of this.#brains) if (brain.isHonest) this.#sides[brain.id] = this.#prng.below(2)
     this.#heap.push(this.#nowMs + 1500 + this.#prng.below(15_000), { kind: 'partition' })

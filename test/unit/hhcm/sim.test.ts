@@ -65,16 +65,16 @@ describe('planted faults', () => {
   ) => runCampaign({ first, seeds, validatorCount, byzantineCount, mutant: MUTANTS[mutant] })
 
   it('a quorum of one half lets two chains become final', () => {
-    expect(campaign('quorum-half', 1, 3).conflicts).toBeGreaterThan(0)
+    expect(campaign('quorum-half', 1, 2).conflicts).toBeGreaterThan(0)
   }, 120_000)
 
   it('a fork choice that ignores the justified checkpoint does not recover', () => {
-    const { livenessFailures, conflicts, honestSlashable } = campaign('ignore-justified', 4, 3)
+    const { livenessFailures, conflicts, honestSlashable } = campaign('ignore-justified', 2, 2)
     expect(livenessFailures + conflicts + honestSlashable).toBeGreaterThan(0)
   }, 120_000)
 
   it('a node that forgets what it signed convicts itself', () => {
-    expect(campaign('amnesia', 1, 1, [4, 0]).honestSlashable).toBeGreaterThan(0)
+    expect(campaign('amnesia', 12, 3, [4, 0]).honestSlashable).toBeGreaterThan(0)
   }, 120_000)
 })
 
