@@ -82,7 +82,7 @@ export async function explainEntry(
   }
 }
 
-/** Slot of the block that would follow a head at a moment of this node's clock. */
+/** Slot of the first block that could hold what arrives at this moment of the node's clock: the running slot is being packed. */
 export function followingSlot(headSlot: Slot, nowMs: number, config: NativeConfig): Slot {
-  return Math.max(headSlot + 1, Math.floor((nowMs - slotTimeMs(config, 0)) / config.slotMs))
+  return Math.max(headSlot, Math.floor((nowMs - slotTimeMs(config, 0)) / config.slotMs)) + 1
 }

@@ -69,14 +69,19 @@ function gasNeeded(entry: Entry, due: Due, evidenceBytes: number): bigint {
   return BigInt(due.action === 'fire' ? overhead + entry.description.action.gasLimit : overhead)
 }
 
+/** One judge per block, so that however many transactions name an entry, its view is called once. */
+const judges = new WeakMap<ParentView, Readonly<{ timeMs: UnixMs; triggerBaseFeeWei: Wei; judge: Judge }>>()
+
+function judgeOf({ parent, timeMs, triggerBaseFeeWei }: BlockContext, config: NativeConfig): Judge {
+  const known = judges.get(parent)
+  if (known?.timeMs === timeMs && known.triggerBaseFeeWei === triggerBaseFeeWei) return known.judge
+  const judge = new Judge(parent, evaluationContext(parent, { timeMs, triggerBaseFeeWei }, config), config)
+  judges.set(parent, { timeMs, triggerBaseFeeWei, judge })
+  return judge
+}
+
 /** Whether the transaction's occurrence, and no other, is due on the parent view with the row as it is at this turn. */
-export async function judgeTrigger(
-  tx: TriggerTx,
-  block: BlockContext,
-  turn: TurnState,
-  config: NativeConfig,
-  judge: Judge = new Judge(block.parent, evaluationContext(block.parent, block, config), config),
-): Promise<Runnable | Skip> {
+export async function judgeTrigger(tx: TriggerTx, block: BlockContext, turn: TurnState, config: NativeConfig): Promise<Runnable | Skip> {
   const row = await turn.row(tx.entryId)
   if (row === null) return { skip: 'ENTRY_UNKNOWN' }
   const { entry } = row
@@ -85,7 +90,7 @@ export async function judgeTrigger(
   if (entry.attempt !== tx.attempt) return { skip: 'ATTEMPT' }
   const proof = await verifyEvidence(tx, entry, block, turn, config)
   if ('skip' in proof) return proof
-  const evaluation = await judge.evaluate(entry, proof.evidence)
+  const evaluation = await judgeOf(block, config).evaluate(entry, proof.evidence)
   if (evaluation.kind !== 'due') return { skip: evaluation.reason }
   if (evaluation.due.occurrence !== tx.occurrence) return { skip: 'OCCURRENCE' }
   return { row, due: evaluation.due, reporters: proof.reporters }
