@@ -58,7 +58,9 @@ export const DEVNET_PARAMS: ChainParams = {
   slotMs: 1500,
   laneCount: 2,
   powTries: 4096,
-  blockGasLimit: 15_000_000n,
+  // Four validators on two cores may spend 0.25 T = 375 ms: 187 ms of CPU each. bench/block-gas.ts measured 61 Mgas per CPU-second for
+  // 256-bit arithmetic and 47 for warm loads, so a full block takes 165 to 215 ms; loops of nothing but calls (6 Mgas/s) exceed it.
+  blockGasLimit: 10_000_000n,
   initialBaseFeeWei: 1_000_000_000n,
   idleSlots: 20,
   emissionRate: 2_318_422n,

@@ -102,7 +102,7 @@ describe('a native transaction', () => {
       5,
       1_700_000_000_500 + 5 * 1500,
       validators[1]?.address,
-      3_750_000n,
+      2_500_000n,
       1,
       0,
       0,
@@ -145,7 +145,7 @@ describe('a native transaction', () => {
       return Promise.resolve(done(1_000_000n))
     })
     await chain.advance([[trigger(1)], [trigger(2)]])
-    expect(left).toEqual([3_750_000n, 2_750_000n])
+    expect(left).toEqual([2_500_000n, 1_500_000n])
   })
 })
 
