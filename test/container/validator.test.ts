@@ -73,7 +73,7 @@ describe.skipIf(!isReady && process.env['CI'] === undefined)('the validator imag
     running?.kill('SIGKILL')
     if (container !== '') buildah(['rm', container])
     await cluster.stop()
-  })
+  }, 120_000)
 
   it('runs without root, keeps its data in a volume, has a health check and ends on SIGTERM', () => {
     const { OCIv1, Docker } = zImage.parse(JSON.parse(buildah(['inspect', '--type', 'image', IMAGE])))
@@ -93,7 +93,13 @@ describe.skipIf(!isReady && process.env['CI'] === undefined)('the validator imag
     container = buildah(['from', IMAGE])
     const entrypoint = zImage.parse(JSON.parse(buildah(['inspect', '--type', 'image', IMAGE]))).OCIv1.config.Entrypoint
     const peers = [0, 1, 2].map((index) => `/ip4/127.0.0.1/tcp/${cluster.ports.p2p[index]}`).join(',')
-    const env = { FUSION_RPC_PORT: String(cluster.ports.rpc[3]), FUSION_P2P_PORT: String(cluster.ports.p2p[3]), FUSION_PEERS: peers }
+    // A mount of one's own: buildah covers the image's declared volume with an empty one.
+    const env = {
+      FUSION_DATA_DIR: '/network',
+      FUSION_RPC_PORT: String(cluster.ports.rpc[3]),
+      FUSION_P2P_PORT: String(cluster.ports.p2p[3]),
+      FUSION_PEERS: peers,
+    }
     running = spawn(
       'buildah',
       [
@@ -103,7 +109,7 @@ describe.skipIf(!isReady && process.env['CI'] === undefined)('the validator imag
         '--isolation',
         'chroot',
         '--volume',
-        `${volume}:/data`,
+        `${volume}:/network`,
         ...Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
         container,
         '--',
