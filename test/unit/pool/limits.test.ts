@@ -6,6 +6,7 @@ import { decodeUserTransaction } from '#node/pool/transaction.ts'
 import { UserPool } from '#node/pool/user-pool.ts'
 import { encodeRlp } from '#shared/codec/rlp.ts'
 import { nobleSuite } from '#shared/crypto/noble.ts'
+import { decodeTriggerTx, encodeTriggerTx } from '#shared/trigger/transaction.ts'
 import { addressOf, CHAIN_ID, createTestPool, FSN, signed } from '#test/unit/pool/fake-chain.ts'
 import { trigger } from '#test/unit/pool/native.ts'
 import { hashOf } from '#test/unit/store/blocks.ts'
@@ -122,6 +123,16 @@ describe('native transactions', () => {
     const { pool } = createTestPool()
     expect(await pool.add(Uint8Array.of(0x46, ...new Uint8Array(2048 + 512)), 'gossip')).toMatchObject({ code: 'OVERSIZED' })
     expect(await pool.add(Uint8Array.of(0x47, ...new Uint8Array(48 * 1024)), 'gossip')).toMatchObject({ code: 'OVERSIZED' })
+  })
+  it('with revision 0, without beneficiary, or with a signature no key can have made are refused', async () => {
+    const { pool } = createTestPool()
+    const refused = async (raw: Uint8Array) => pool.add(raw, 'gossip')
+    expect(await refused(await trigger(0, { revision: 0 }))).toMatchObject({ code: 'MALFORMED' })
+    expect(await refused(await trigger(0, { beneficiary: `0x${'00'.repeat(20)}` }))).toMatchObject({ code: 'MALFORMED' })
+    const tx = decodeTriggerTx(await trigger(0))
+    // No point of secp256k1 has x = 5: 5³ + 7 is not a square.
+    const signature = { yParity: 0, r: `0x${'05'.padStart(64, '0')}`, s: `0x${'01'.padStart(64, '0')}` } as const
+    expect(await refused(encodeTriggerTx({ ...tx, signature }))).toMatchObject({ code: 'SIGNATURE_INVALID' })
   })
   it('judged at the same time still keep to two per occurrence', async () => {
     const { pool } = createTestPool({ validateNative: () => new Promise((resolve) => setTimeout(() => resolve(null), 5)) })

@@ -68,6 +68,13 @@ describe('filters', () => {
     expect((await rpc<RpcLog[]>('eth_getLogs', { fromBlock: '0x0' })).map(({ blockHash }) => blockHash)).toEqual([right.hash])
   })
 
+  it('keep to their range of blocks', async () => {
+    const id = await rpc<string>('eth_newFilter', { fromBlock: '0x1', toBlock: '0x1' })
+    const one = await sealTrigger('one')
+    await sealTrigger('two')
+    expect((await rpc<RpcLog[]>('eth_getFilterChanges', id)).map(({ blockHash }) => blockHash)).toEqual([one.hash])
+  })
+
   it('match topics by position, sets and wildcards', async () => {
     await sealTrigger('one')
     const count = async (filter: unknown): Promise<number> =>

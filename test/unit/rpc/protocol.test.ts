@@ -138,12 +138,15 @@ describe('bad parameters', () => {
     ['eth_feeHistory', ['0x1', 'latest', [50, 20]]],
     ['eth_feeHistory', ['0x1', 'latest', [101]]],
     ['eth_getProof', [account, 'slots', 'latest']],
+    ['eth_getStorageValues', [{}]],
+    ['eth_getStorageValues', [{ [account]: Array.from({ length: 1025 }, () => '0x0') }]],
+    ['eth_getProof', [account, Array.from({ length: 1025 }, () => '0x0')]],
     ['eth_fillTransaction', [{ to: account }]],
     ['eth_fillTransaction', [{ from: account, to: account, chainId: '0x1' }]],
     ['fusion_callingList', [{ after: 0, limit: 100_000 }, 'latest']],
     ['fusion_entry', ['0x12', 'latest']],
     ['fusion_laneOf', ['0x00']],
-  ])('of %s are refused with -32602: %j', async (method, params) => {
+  ])('of %s are refused with -32602 (%#)', async (method, params) => {
     expect(await rpc(method, params)).toMatchObject({ error: { code: -32602 } })
   })
   it('name the argument that is wrong', async () => {
