@@ -5,6 +5,7 @@
  * @module
  */
 import { createNativeSuite } from '#node/crypto/native.ts'
+import { withRecoveryCache } from '#node/crypto/recovery-cache.ts'
 import { openExecution } from '#node/evm/context.ts'
 import type { ExecutionContext } from '#node/evm/context.ts'
 import { createExecutor } from '#node/evm/executor.ts'
@@ -25,7 +26,7 @@ const SENDERS = 700
 const GWEI = 10n ** 9n
 const ZERO: Hex = `0x${'00'.repeat(32)}`
 
-const suite = await createNativeSuite()
+const suite = withRecoveryCache(await createNativeSuite(), 16_384)
 const keys = Array.from({ length: SENDERS }, (_, index) => bigintToBytes(BigInt(index + 1), 32))
 const senders = keys.map((key) => addressOfPublicKey(suite.keccak256, secp256k1.getPublicKey(key, false).subarray(1)))
 

@@ -7,7 +7,6 @@
 import { createHash } from 'node:crypto'
 import { createRequire } from 'node:module'
 import { createEd25519Verifier } from '#node/crypto-native.ts'
-import { withRecoveryCache } from '#node/crypto/recovery-cache.ts'
 import { bytesToHex } from '#shared/bytes.ts'
 import { addressOfPublicKey, nobleSuite } from '#shared/crypto/noble.ts'
 import type { CryptoSuite } from '#shared/crypto/suite.ts'
@@ -50,19 +49,15 @@ function recoverWith(addon: Secp256k1Addon, keccak256: CryptoSuite['keccak256'])
   }
 }
 
-/** Recoveries remembered; above the transactions of several full blocks and the pool. */
-const SIGNERS_KEPT = 16_384
-
 /** Loads the fastest implementation of each operation this host has. */
 export async function createNativeSuite(): Promise<CryptoSuite> {
   const keccak256 = await loadKeccak()
   const addon = loadAddon()
   const verifyEd25519 = createEd25519Verifier()
-  const suite: CryptoSuite = {
+  return {
     keccak256,
     sha256: (data) => new Uint8Array(createHash('sha256').update(data).digest()),
     recoverAddress: addon === null ? nobleSuite.recoverAddress : recoverWith(addon, keccak256),
     ed25519Verify: (publicKey, message, signature) => verifyEd25519(bytesToHex(publicKey), message, bytesToHex(signature)),
   }
-  return withRecoveryCache(suite, SIGNERS_KEPT)
 }

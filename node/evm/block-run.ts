@@ -164,11 +164,11 @@ export class BlockRun {
   async run(placed: PlacedTransaction): Promise<void> {
     const { state, evm } = this.#machine
     state.beginTransaction()
-    state.mark()
+    const checkpoint = state.mark()
     const collectorBefore = state.balance(FEE_COLLECTOR)
     const turn = await this.#turn(placed)
     if ('skip' in turn) {
-      state.undo()
+      state.undoTo(checkpoint)
       evm.journal.cleanJournal()
       evm.transientStorage.clear()
       this.skipped.push({ hash: placed.hash, code: turn.skip })

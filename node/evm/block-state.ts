@@ -225,8 +225,9 @@ export class BlockState implements StateManagerInterface {
     }
   }
 
-  mark(): void {
-    this.#marks.push(this.#undo.length)
+  /** Opens a checkpoint. The result names it for `undoTo`. */
+  mark(): number {
+    return this.#marks.push(this.#undo.length) - 1
   }
 
   keep(): void {
@@ -235,7 +236,14 @@ export class BlockState implements StateManagerInterface {
   }
 
   undo(): void {
-    const mark = this.#marks.pop() ?? 0
+    this.undoTo(this.#marks.length - 1)
+  }
+
+  /** Undoes everything since a checkpoint, whatever checkpoints a fault has left open inside it. */
+  undoTo(checkpoint: number): void {
+    const mark = this.#marks[checkpoint]
+    invariant(mark !== undefined, 'the checkpoint is open')
+    this.#marks.length = checkpoint
     while (this.#undo.length > mark) this.#undo.pop()?.()
   }
 

@@ -19,8 +19,8 @@ import type { Address, Hash } from '#shared/types.ts'
 /** Hash of empty code. */
 export const EMPTY_CODE_HASH: Hash = '0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470'
 const ZERO_WORD: Hash = `0x${'00'.repeat(32)}`
-/** Decoded nodes kept in memory; about 1 kB each. */
-const NODES_KEPT = 100_000
+/** Decoded nodes kept in memory; about 2 kB each. */
+const NODES_KEPT = 20_000
 const KEYS_KEPT = 50_000
 const CODES_KEPT = 1000
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createExecutor } from '#node/evm/executor.ts'
 import { toHex } from '#node/evm/hex.ts'
 import { triggerBudget } from '#node/evm/block-run.ts'
-import { bytesToBigint } from '#shared/bytes.ts'
+import { bytesToBigint, hexToBytes } from '#shared/bytes.ts'
 import { SUPPLY_WEI } from '#shared/params.ts'
 import { FEE_COLLECTOR, FOUNDATION, NODE_RESERVE, STAKING, TEAM_VESTING } from '#shared/system.ts'
 import type { Address, Hash, Hex } from '#shared/types.ts'
@@ -185,6 +185,32 @@ test('a failed transaction keeps no change but its fee and nonce', async () => {
   expect(receipts[0]).toMatchObject({ status: 0, contractAddress: null, logs: [] })
   expect(chain.view.account(created)).toBeNull()
   expect(chain.view.account(addressOf(alice))?.nonce).toBe(1n)
+})
+
+test('a fault deep inside the EVM skips the transaction and undoes all of it', async () => {
+  const faulty: Address = `0x${'fa'.repeat(20)}`
+  const nested: Address = `0x${'7e'.repeat(20)}`
+  // Stores 1 in slot 0, then calls what faults.
+  const code = hexToBytes(`0x600160005560006000600060006000${faulty.slice(2).padStart(42, '73')}5af100`)
+  const chain = new ChainFixture({
+    params: { emissionRate: 0n },
+    predeploys: new Map([[nested, { code, storage: new Map() }]]),
+    precompiles: new Map([
+      [
+        faulty,
+        () => {
+          throw new RangeError('a bug')
+        },
+      ],
+    ]),
+  })
+  const before = chain.head.header.stateRoot
+  const bad = await chain.sign(alice, { nonce: 0, to: nested, value: 3n, gas: 200_000n })
+  const { skipped, roots } = await chain.advance([[bad], []])
+  expect(skipped.map((item) => item.code)).toEqual(['EXECUTION_FAULT'])
+  expect(roots.stateRoot).toBe(before)
+  const { receipts } = await chain.advance([[bad, await chain.sign(alice, { nonce: 0, to: bobAddress })], []])
+  expect(receipts.map(({ status }) => status)).toEqual([1])
 })
 
 describe('the block context', () => {
