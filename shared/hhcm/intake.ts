@@ -228,15 +228,17 @@ export function takeBlock(turn: Turn, block: BlockEnvelope, from: PeerId): void 
   const node = blockNode(turn, block, parent, lanes, from)
   attach(state, node)
   for (const vote of block.votes) takeVote(turn, vote, from, true)
+  // Its own votes may make a block of another branch final, and the block itself worthless.
+  if (!state.nodes.has(block.hash)) return
   executeIfReady(turn, node)
   adopt(turn, block.hash)
 }
 
 function adopt(turn: Turn, parentHash: Hash): void {
   const { state } = turn
-  for (const [hash, { block, from }] of state.orphans) {
-    if (block.header.parentHash !== parentHash) continue
-    state.orphans.delete(hash)
+  // Listed before any is taken: taking one may hold another again.
+  for (const { block, from } of [...state.orphans.values()].filter((orphan) => orphan.block.header.parentHash === parentHash)) {
+    state.orphans.delete(block.hash)
     takeBlock(turn, block, from)
   }
   if (!state.round.unplaced.some(({ message }) => isOn(message, parentHash))) return

@@ -8,7 +8,7 @@ import { bytesToHex } from '#shared/bytes.ts'
 import { surrounds } from '#shared/hhcm/evidence.ts'
 import { RULES } from '#shared/hhcm/rules.ts'
 import type { Rules } from '#shared/hhcm/rules.ts'
-import { votePayload } from '#shared/hhcm/signing.ts'
+import { blockHash, blockPayload, votePayload, votesRoot } from '#shared/hhcm/signing.ts'
 import type { BlockEnvelope, Checkpoint, Vote } from '#shared/hhcm/types.ts'
 import { simValidators } from '#test/sim/chain-stub.ts'
 import { fakeCrypto } from '#test/sim/fake-crypto.ts'
@@ -82,6 +82,16 @@ describe('on the machine', () => {
     return { source, target, voter: key?.address ?? '0x', signature }
   }
 
+  /** A block with other votes or place, signed again by its author. */
+  function remade(cluster: Cluster, block: BlockEnvelope, change: Partial<BlockEnvelope['header']>, votes: readonly Vote[]): BlockEnvelope {
+    const { config, crypto } = cluster.node(0)
+    const header = { ...block.header, ...change, votesRoot: votesRoot(votes, crypto.keccak256) }
+    const hash = blockHash(header, crypto.keccak256)
+    const key = config.validators.find(({ address }) => address === header.author)?.consensusKey ?? '0x'
+    const signature = bytesToHex(fakeCrypto(key).sign(blockPayload(config.genesisHash, hash)))
+    return { ...block, hash, votes, header: { ...header, signature } }
+  }
+
   /** Two followers, one fed the votes of one branch each. Per voter: 0→1, 0→2, 1→3, 2→4, no two of which contradict. */
   function replay(rules: Rules): string[] {
     const { first, second, cluster } = branches()
@@ -122,6 +132,34 @@ describe('on the machine', () => {
     const [left, right] = replay(MUTANTS['non-consecutive-finality'].rules)
     expect(left).not.toBe(right)
     expect([left, right]).not.toContain(new Cluster().genesis.hash)
+  })
+
+  it('a block whose votes make another branch final goes, and what waits for it does not keep the machine busy', () => {
+    const { first, second, cluster } = branches()
+    const other = new Cluster({ link: (_from, _to, message) => message.kind !== 'block' || message.block.header.slot > 1 })
+    other.nowMs = 1.99 * 1500
+    other.runToSlot(3, 740)
+    const third = [...other.node(0).blocks.values()].find(({ header }) => header.slot === 3)
+    if (third === undefined) throw new Error('no third block')
+    for (const [hash, body] of other.packages) cluster.packages.set(hash, body)
+    const at = (slot: number): Checkpoint => ({ slot, blockHash: first.hash })
+    const votes = [0, 1, 2].map((voter) => voteBy(voter, at(1), at(2), cluster))
+    const traitor = remade(cluster, third, { parentHash: second.hash }, votes)
+    const child = remade(cluster, third, { parentHash: traitor.hash, number: 3, slot: 4 }, [])
+    cluster.options = { link: () => false }
+    const node = cluster.node(0)
+    Object.assign(node, { config: { ...node.config, self: null } })
+    cluster.feed(0, { kind: 'tick', nowMs: 4 * 1500 + 1 })
+    cluster.message(0, { kind: 'block', block: child })
+    for (const block of [first, second]) {
+      cluster.message(0, { kind: 'block', block })
+      for (const body of cluster.packages.values()) cluster.message(0, { kind: 'package', package: body })
+    }
+    expect(node.state.orphans.size).toBe(1)
+    cluster.message(0, { kind: 'block', block: traitor })
+    expect(cluster.faults(0)).toEqual([])
+    expect(node.state.finalized).toEqual(at(1))
+    expect([...node.state.nodes.keys()]).toEqual([first.hash])
   })
 
   it('exactly two thirds of the stake justify nothing', () => {
