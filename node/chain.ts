@@ -19,6 +19,7 @@ export type StateReader = Readonly<{
   proof: (root: Hash, address: Address, slots: readonly Hash[]) => ReturnType<ChainReader['proof']>
 }>
 
+/** What a chain is built over. */
 export type ChainOptions = Readonly<{
   store: ChainStore
   executor: Executor

@@ -11,6 +11,7 @@ import { compareHex } from '#shared/bytes.ts'
 import type { Header } from '#shared/hhcm/types.ts'
 import type { Address, Hash } from '#shared/types.ts'
 
+/** The list, sorted, and what the call does with it. */
 export type AccessListResult = Readonly<{ accessList: readonly AccessListItem[]; result: CallResult }>
 
 /** What the run touched beyond what every transaction finds warm anyway; such addresses appear with their slots only. */

@@ -29,6 +29,7 @@ const roundKey = (native: AttestationTransaction): string => `${shardKey(native)
 const isBetter = (next: AttestationTransaction, old: AttestationTransaction): boolean =>
   next.tx.batches.length === old.tx.batches.length ? next.hash < old.hash : next.tx.batches.length > old.tx.batches.length
 
+/** The waiting native transactions of one node. */
 export class NativePool {
   readonly #validate: NativeValidator
   readonly #byHash = new Map<Hash, NativeTransaction>()

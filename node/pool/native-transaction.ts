@@ -10,6 +10,7 @@ import { decodeTriggerTx, refuseTriggerTx, triggerTxSubmitter } from '#shared/tr
 import type { TriggerTx } from '#shared/trigger/transaction.ts'
 import type { Address, Hash } from '#shared/types.ts'
 
+/** A decoded 0x46. */
 export type TriggerTransaction = Readonly<{
   kind: 'trigger'
   hash: Hash
@@ -22,7 +23,9 @@ export type TriggerTransaction = Readonly<{
   /** Null when a package author made it for itself. */
   signer: Address | null
 }>
+/** A decoded 0x47 whose submitter signed it. */
 export type AttestationTransaction = Readonly<{ kind: 'attestation'; hash: Hash; raw: Uint8Array; tx: AttestationTx; signer: Address }>
+/** Either of the two. */
 export type NativeTransaction = TriggerTransaction | AttestationTransaction
 
 /** Whether the envelope's type is one of the two native ones. */

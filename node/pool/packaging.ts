@@ -17,6 +17,7 @@ import type { Header, Package } from '#shared/hhcm/types.ts'
 import { PACKAGE_BYTES_MAX, PACKAGE_TX_COUNT_MAX } from '#shared/params.ts'
 import type { Address, Hash, Lane, Slot, Wei } from '#shared/types.ts'
 
+/** What packaging is built over. */
 export type PackagingOptions = Readonly<{
   chain: ChainReader
   pool: Pool
@@ -26,6 +27,7 @@ export type PackagingOptions = Readonly<{
   dueTriggers: (parent: Header, lane: Lane, slot: Slot) => Promise<readonly Uint8Array[]>
 }>
 
+/** Builds own packages and checks those of others. */
 export type Packaging = Readonly<{
   /** Ordered transactions of this node's own package; empty ones are normal. */
   buildPackage: (parentHash: Hash, lane: Lane, slot: Slot) => Promise<readonly Uint8Array[]>

@@ -41,6 +41,7 @@ const SENDERS_KEPT = 16_384
 /** Decoded form of any transaction this chain knows. */
 export type PooledForm = Readonly<{ kind: 'user'; tx: UserTransaction }> | Readonly<{ kind: 'native'; tx: NativeTransaction }>
 
+/** What a pool is built over. */
 export type PoolOptions = Readonly<{
   chain: ChainReader
   crypto: CryptoSuite

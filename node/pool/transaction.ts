@@ -18,7 +18,9 @@ const AUTHORIZATION_COUNT_MAX = 256
 /** Order of secp256k1. */
 const CURVE_ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n
 
+/** One entry of an EIP-2930 access list. */
 export type AccessListItem = Readonly<{ address: Address; storageKeys: readonly Hash[] }>
+/** One EIP-7702 authorization, as signed by its authority. */
 export type Authorization = Readonly<{ chainId: bigint; address: Address; nonce: bigint; yParity: bigint; r: bigint; s: bigint }>
 
 /** A user transaction (types 0, 1, 2 and 4). */

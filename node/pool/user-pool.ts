@@ -11,6 +11,7 @@ const RUNNABLE_PER_SENDER_MAX = 1024
 /** Transactions of one sender that wait behind a gap. */
 const GAPPED_PER_SENDER_MAX = 64
 
+/** A transaction and its place in the order of arrival. */
 export type PooledTransaction = Readonly<{ tx: UserTransaction; sequence: number }>
 
 /** Limits of one package, and which transactions may be in it. */
@@ -61,6 +62,7 @@ function* mergeByTip(runs: readonly (readonly PooledTransaction[])[], baseFeeWei
   }
 }
 
+/** The waiting user transactions of one node. */
 export class UserPool {
   readonly #capacity: number
   readonly #byHash = new Map<Hash, PooledTransaction>()

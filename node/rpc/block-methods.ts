@@ -66,6 +66,7 @@ function blockReceipts(ref: BlockRef, context: RpcContext): unknown {
 
 const noUncle = (): null => null
 
+/** Blocks, transactions, receipts and logs. */
 export const BLOCK_METHODS: MethodTable = {
   eth_blockNumber: method(z.tuple([]), (_, { chain }) => toQuantity(chain.head().header.number)),
   eth_getBlockByNumber: method(z.tuple([blockNumber, isFull]), ([ref, full], context) => blockAnswer(ref, full, context)),

@@ -81,6 +81,7 @@ async function submit(raw: Uint8Array, context: RpcContext): Promise<Hash> {
   throw new RpcError(SERVER_ERROR, answer.message, { code: answer.code })
 }
 
+/** Calls, estimates and submission. */
 export const CALL_METHODS: MethodTable = {
   eth_call: method(z.tuple([callObject, blockRef, stateOverride]), ([request, ref, override], context) =>
     call(request, ref, override, context),

@@ -11,6 +11,7 @@ import type { Wei } from '#shared/types.ts'
 import { invalidParams } from '#node/rpc/rpc-error.ts'
 import type * as z from 'zod'
 
+/** Everything a method may use; one per node. */
 export type RpcContext = Readonly<{
   chain: Chain
   pool: Pool
@@ -37,6 +38,7 @@ export type Session = Readonly<{
   notify: (subscription: string, result: unknown) => void
 }>
 
+/** Takes raw positional parameters; the result is JSON. @throws {RpcError} an answer that is an error */
 export type Method = (params: readonly unknown[], context: RpcContext, session: Session | null) => unknown
 
 /** Path and message of the first problem zod found, as one line. */
@@ -60,4 +62,5 @@ export function method<Schema extends z.ZodType<readonly unknown[]>>(
   }
 }
 
+/** Methods by their JSON-RPC names. */
 export type MethodTable = Readonly<Record<string, Method>>

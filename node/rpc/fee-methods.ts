@@ -84,6 +84,7 @@ const percentileList = z
   .nullish()
   .transform((value) => value ?? [])
 
+/** Prices of gas. */
 export const FEE_METHODS: MethodTable = {
   eth_gasPrice: method(z.tuple([]), (_, context) => toQuantity(nextBaseFeeWei(context) + suggestedTipWei(context))),
   eth_maxPriorityFeePerGas: method(z.tuple([]), (_, context) => toQuantity(suggestedTipWei(context))),

@@ -154,6 +154,7 @@ const sequence = z
   .transform((value) => BigInt(value ?? 0))
 const historyPage = z.strictObject({ feed: hash, after: sequence, limit: pageLimit })
 
+/** What only this network has. */
 export const FUSION_METHODS: MethodTable = {
   fusion_meta: method(z.tuple([]), (_, context) => meta(context)),
   fusion_finality: method(z.tuple([]), (_, context) => finality(context)),

@@ -2,10 +2,12 @@
 import type { ChainReader } from '#node/chain-reader.ts'
 import type { BlockEnvelope } from '#shared/hhcm/types.ts'
 
+/** A block that joined the canonical chain, or left it. */
 export type HeadEvent = Readonly<{ sequence: number; removed: boolean; block: BlockEnvelope }>
 
 const EVENTS_KEPT = 4096
 
+/** The sequence of events and those who listen. */
 export type HeadFeed = Readonly<{
   /** Number of the next event. */
   position: () => number

@@ -2,6 +2,7 @@
 import type { Header } from '#shared/hhcm/types.ts'
 import type { Hash } from '#shared/types.ts'
 
+/** `after` items are skipped, at most `limit` follow. */
 export type Page = Readonly<{ after: number; limit: number }>
 
 /** Every read is pinned to a block the node holds; null means that the thing does not exist there. */

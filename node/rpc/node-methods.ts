@@ -33,6 +33,7 @@ function rawTransaction(txHash: Hash, { chain, pool }: RpcContext): unknown {
   return raw === null || raw === undefined ? null : bytesToHex(raw)
 }
 
+/** The node, its pool and raw objects. */
 export const NODE_METHODS: MethodTable = {
   web3_clientVersion: method(z.tuple([]), (_, { clientVersion }) => clientVersion),
   web3_sha3: method(z.tuple([bytes]), ([data], { crypto }) => bytesToHex(crypto.keccak256(data))),

@@ -20,11 +20,13 @@ export const bytes = z
   .regex(/^0x(?:[0-9a-fA-F]{2})*$/, 'expected 0x and an even number of hex digits')
   .transform((text) => hexToBytes(text))
 
+/** 20 bytes, brought to lower case; checksums are for people. */
 export const address = z
   .string()
   .regex(/^0x[0-9a-fA-F]{40}$/, 'expected an address: 0x and 40 hex digits')
   .transform((text): Address => lower(text))
 
+/** 32 bytes, brought to lower case. */
 export const hash = z
   .string()
   .regex(/^0x[0-9a-fA-F]{64}$/, 'expected a hash: 0x and 64 hex digits')
@@ -36,6 +38,7 @@ export const slot = z
   .regex(/^0x[0-9a-fA-F]{1,64}$/, 'expected a storage slot: 0x and up to 64 hex digits')
   .transform((text): Hash => lower(`0x${text.slice(2).padStart(64, '0')}`))
 
+/** A block as a caller may name it. */
 export type BlockRef =
   | Readonly<{ kind: 'tag'; tag: 'latest' | 'earliest' | 'pending' | 'safe' | 'finalized' }>
   | Readonly<{ kind: 'number'; number: number }>
@@ -99,6 +102,7 @@ export const callObject = z
     'both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified',
   )
 
+/** A checked call object. */
 export type CallObject = z.output<typeof callObject>
 
 const storageMap = z.record(hash, hash)
@@ -117,6 +121,7 @@ export const stateOverride = z
   )
   .nullish()
 
+/** A checked override set; absent or null means none. */
 export type StateOverrideInput = z.output<typeof stateOverride>
 
 const topic = z.union([hash.transform((value) => [value]), z.array(hash).max(256), z.null().transform((): Hash[] => [])])
@@ -143,6 +148,7 @@ export const logFilter = z
     'cannot specify both BlockHash and FromBlock/ToBlock, choose one or the other',
   )
 
+/** A checked log filter; an empty list accepts everything. */
 export type LogFilter = z.output<typeof logFilter>
 
 /** Integer given as quantity or as a JSON number, which cast and others send for counts. */

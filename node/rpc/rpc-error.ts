@@ -14,17 +14,25 @@ export class RpcError extends Error {
   }
 }
 
+/** The text is not JSON, or nested too deeply. */
 export const PARSE_ERROR = -32700
+/** JSON, but no request object. */
 export const INVALID_REQUEST = -32600
+/** No such method, or not over this transport. */
 export const METHOD_NOT_FOUND = -32601
+/** Parameters do not have the promised form. */
 export const INVALID_PARAMS = -32602
+/** Our own bug; details go to the log only. */
 export const INTERNAL_ERROR = -32603
 /** Refused by the node's own rules: pool, missing block, failed execution. */
 export const SERVER_ERROR = -32000
+/** More than the node does for one caller. */
 export const LIMIT_EXCEEDED = -32005
 const EXECUTION_REVERTED = 3
 
+/** The parameters are wrong. */
 export const invalidParams = (message: string): RpcError => new RpcError(INVALID_PARAMS, message)
+/** The node cannot or will not. */
 export const serverError = (message: string): RpcError => new RpcError(SERVER_ERROR, message)
 
 const ERROR_SELECTOR = '0x08c379a0'

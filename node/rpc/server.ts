@@ -14,6 +14,7 @@ const WAITING_MAX = 64
 const CONNECTIONS_MAX = 1024
 const REQUEST_TIMEOUT_MS = 30_000
 
+/** Where to listen and what to answer. */
 export type RpcServerOptions = Readonly<{
   host: string
   /** 0 takes a free one. */
@@ -25,6 +26,7 @@ export type RpcServerOptions = Readonly<{
   health: () => Readonly<{ healthy: boolean }>
 }>
 
+/** A listening server; `port` is the bound one. */
 export type RpcServer = Readonly<{ port: number; close: () => Promise<void> }>
 
 const CORS = {

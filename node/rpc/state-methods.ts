@@ -60,6 +60,7 @@ function storageValues(wanted: Readonly<Record<Address, readonly Hash[]>>, ref: 
   return Object.fromEntries(entries.map(([target, slots]) => [target, slots.map((key) => state.storage(target, key))]))
 }
 
+/** Balances, nonces, code, storage and proofs. */
 export const STATE_METHODS: MethodTable = {
   eth_getBalance: method(z.tuple([address, blockRef]), ([target, ref], context) =>
     toQuantity(stateOf(ref, context).account(target)?.balanceWei ?? 0n),

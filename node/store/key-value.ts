@@ -3,6 +3,7 @@
 /** One change of a batch; a null value removes the key. */
 export type Write = Readonly<{ key: Uint8Array; value: Uint8Array | null }>
 
+/** Synchronous reads, atomic writes. */
 export type KeyValue = Readonly<{
   get: (key: Uint8Array) => Uint8Array | undefined
   /** Entries whose key starts with `prefix`, in ascending byte order. */

@@ -5,6 +5,7 @@ import type { Hash, Height } from '#shared/types.ts'
 const kind = (letter: string, ...parts: readonly Uint8Array[]): Uint8Array => concatBytes(utf8ToBytes(letter), ...parts)
 const height8 = (height: Height): Uint8Array => bigintToBytes(BigInt(height), 8)
 
+/** Keys of every record kind. */
 export const KEYS = {
   /** rlp([schema version, genesis hash]) */
   meta: kind('m'),

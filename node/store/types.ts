@@ -21,6 +21,7 @@ export type BlockCommit = Readonly<{
 /** Blocks that left and joined the canonical chain, oldest first. */
 export type HeadMove = Readonly<{ reverted: readonly Hash[]; applied: readonly Hash[] }>
 
+/** The chain on disk; reads are synchronous, every change is one transaction. */
 export type ChainStore = Readonly<{
   nodes: NodeSource
   /** Null in an empty store. */
