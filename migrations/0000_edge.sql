@@ -10,6 +10,7 @@ CREATE TABLE `blocks` (
 );
 --> statement-breakpoint
 CREATE INDEX `blocks_final` ON `blocks` (`final_ms`,`number`);--> statement-breakpoint
+CREATE INDEX `blocks_age` ON `blocks` (`seen_ms`);--> statement-breakpoint
 CREATE TABLE `bundles` (
 	`sequence` integer PRIMARY KEY NOT NULL,
 	`source_set` text NOT NULL,
@@ -25,6 +26,7 @@ CREATE TABLE `bundles` (
 --> statement-breakpoint
 CREATE INDEX `bundles_tx` ON `bundles` (`tx_hash`);--> statement-breakpoint
 CREATE INDEX `bundles_round` ON `bundles` (`source_set`,`shard`,`round`);--> statement-breakpoint
+CREATE INDEX `bundles_age` ON `bundles` (`bundle_ms`);--> statement-breakpoint
 CREATE TABLE `entries` (
 	`id` text PRIMARY KEY NOT NULL,
 	`owner` text NOT NULL,

@@ -4,7 +4,7 @@
  * @module
  */
 import { headFollower } from '#workers/chain/head-follower.ts'
-import { pruneSubmissions } from '#workers/db/records.ts'
+import { pruneRecords } from '#workers/db/records.ts'
 import { config, type Env } from '#workers/env.ts'
 import { polledSets, sourceFetcher } from '#workers/fetch/source-fetcher.ts'
 import { app } from '#workers/http/app.ts'
@@ -48,6 +48,6 @@ export default {
   },
   async scheduled(_controller, env) {
     await ensureRunning(env)
-    await Promise.all([pruneIdempotency(env, Date.now()), pruneSubmissions(env, Date.now())])
+    await Promise.all([pruneIdempotency(env, Date.now()), pruneRecords(env, Date.now())])
   },
 } satisfies ExportedHandler<Env>

@@ -10,13 +10,13 @@ import { nobleSuite } from '#shared/crypto/noble.ts'
 import { decodeDepositEvidence, verifyDepositEvidence } from '#shared/oracle/deposit-evidence.ts'
 import { reportDigest } from '#shared/oracle/ids.ts'
 import { CALLING_LIST, FEED_REGISTRY } from '#shared/system.ts'
-import { descHash } from '#shared/trigger/codec.ts'
-import { entryId, fireKey, stableCaller } from '#shared/trigger/ids.ts'
+import { fireKey } from '#shared/trigger/ids.ts'
 import { decodeTriggerTx, triggerTxSubmitter } from '#shared/trigger/transaction.ts'
-import type { Entry, FeedReport, Mode, TriggerDescription } from '#shared/trigger/types.ts'
+import type { Entry, FeedReport, Mode } from '#shared/trigger/types.ts'
 import type { Hash, Hex } from '#shared/types.ts'
 import { toSourceSet } from '#workers/oracle/registry.ts'
 import { account, lower, OPERATOR } from '#test/workers/accounts.ts'
+import { makeEntry, TARGET } from '#test/workers/entries.ts'
 import { type FakeBlock, FakeChain, GENESIS } from '#test/workers/fake-chain.ts'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { encodeAbiParameters, encodeEventTopics, keccak256, toHex } from 'viem'
@@ -26,7 +26,6 @@ const OWNER = lower(account(0).address)
 const feeds = chain.addSet(OWNER, 'demo', 'provider', [OWNER], [{ name: 'sp500', decimals: 2 }])
 const reporters = chain.addSet(OWNER, 'edge-watch', 'reporter', [OPERATOR], [])
 const feed = feeds.shards[0]?.[0]?.id ?? '0x'
-const TARGET = `0x${'ab'.repeat(20)}` as const
 const PAYEE = `0x${'cd'.repeat(20)}` as const
 
 beforeAll(() => {
@@ -46,43 +45,7 @@ async function eventually<T>(what: string, read: () => Promise<T | null | undefi
 
 let counter = 0n
 function entryOf(mode: Mode, change: Partial<Entry> = {}): Entry {
-  const description: TriggerDescription = {
-    version: 1,
-    name: `entry ${counter}`,
-    mode,
-    action: { to: TARGET, valueWei: 0n, selector: '0x12345678', types: [], args: [], gasLimit: 100_000 },
-    limits: {
-      notBeforeMs: 0,
-      expiresAtMs: Date.now() + 86_400_000,
-      maxFires: 100,
-      cooldownSec: 0,
-      maxFeePerGasWei: 10n ** 10n,
-      freshForSec: 0,
-    },
-    onRevert: { retries: 0, backoffSec: 0, thenPause: false },
-    funding: { reserveWei: 0n, lowWaterWei: 0n, tipWei: 0n, attestationFeeWei: 0n },
-  }
-  const entry: Entry = {
-    id: entryId(OWNER, counter++),
-    owner: OWNER,
-    caller: stableCaller(OWNER),
-    revision: 1,
-    description,
-    descHash: descHash(description),
-    status: 'ACTIVE',
-    registeredAt: { height: 0, timeMs: 0 },
-    fundingWei: 10n ** 18n,
-    fires: 0,
-    missed: 0,
-    attempt: 0,
-    backoffUntilMs: 0,
-    lastFireMs: 0,
-    dueAt: 0,
-    armed: true,
-    cursor: 0n,
-    edgeCount: 0,
-    ...change,
-  }
+  const entry = makeEntry(OWNER, counter++, mode, change)
   chain.entries.set(entry.id, entry)
   return entry
 }

@@ -189,6 +189,8 @@ export class FakeChain {
       parentHash: block.parentHash,
       timestamp: toHex(Math.floor(this.timeMs(block.slot) / 1000)),
       gasUsed: '0x0',
+      gasLimit: '0xe4e1c0',
+      triggerGasUsed: '0x0',
       baseFeePerGas: '0x3b9aca00',
       transactions: block.transactions,
       slot: toHex(block.slot),

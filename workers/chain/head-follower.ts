@@ -7,7 +7,8 @@ import { DurableObject } from 'cloudflare:workers'
 import { ON_TIME_BLOCKS } from '#shared/params.ts'
 import type { Entry } from '#shared/trigger/types.ts'
 import type { Hash } from '#shared/types.ts'
-import { type Block, blockByNumber, finality, type Finality } from '#workers/chain/rpc.ts'
+import { type Head, headOf } from '#workers/chain/head.ts'
+import { type Block, blockByNumber, chainMeta, finality, type Finality } from '#workers/chain/rpc.ts'
 import { type Change, finalizeUpTo, forgetAbove, projectRange, syncCallingList } from '#workers/chain/projection.ts'
 import type { Env } from '#workers/env.ts'
 import { wakeSchedulers } from '#workers/triggers/wake.ts'
@@ -25,17 +26,6 @@ const REMEMBERED = 256
 const HISTORY_BLOCKS = 5000
 
 type Point = Readonly<{ number: number; hash: Hash }>
-/** What a scheduler needs to know about the head it evaluates on. */
-export type Head = Readonly<{
-  number: number
-  hash: Hash
-  slot: number
-  timeMs: number
-  /** Slot of the block ON_TIME_BLOCKS + 1 below the next one, −1 when the chain is shorter. */
-  onTimeAfterSlot: number
-  triggerBaseFeeWei: bigint
-}>
-
 export class HeadFollower extends DurableObject<Env> {
   #pauseMs = ACTIVE_MS
 
@@ -130,14 +120,7 @@ export class HeadFollower extends DurableObject<Env> {
     const [reference] = this.ctx.storage.sql
       .exec<{ slot: number }>('SELECT slot FROM seen WHERE number = ?', last.number - ON_TIME_BLOCKS)
       .toArray()
-    const head: Head = {
-      number: last.number,
-      hash: last.hash,
-      slot: last.slot,
-      timeMs: change.headTimeMs,
-      onTimeAfterSlot: reference?.slot ?? -1,
-      triggerBaseFeeWei: last.triggerBaseFeeWei,
-    }
+    const head = headOf(last, await chainMeta(this.env), reference?.slot ?? -1)
     await this.ctx.storage.put('head', head)
     await wakeSchedulers(this.env, head, change)
   }

@@ -18,7 +18,6 @@ import { summaryOf } from '#workers/triggers/summary.ts'
 
 /** What a range of blocks changed, for the schedulers. */
 export type Change = Readonly<{
-  headTimeMs: number
   /** Rows as they are after the range. */
   entries: readonly Entry[]
   /** Feeds with a new report. */
@@ -127,7 +126,7 @@ async function confirmedFeeds(env: Env, events: readonly NativeEvent[]): Promise
 /** Projects consecutive canonical blocks. */
 export async function projectRange(env: Env, range: readonly Block[]): Promise<Change> {
   const [first, last] = [range[0], range.at(-1)]
-  if (first === undefined || last === undefined) return { headTimeMs: 0, entries: [], feeds: [], confirmed: [], hasTransactions: false }
+  if (first === undefined || last === undefined) return { entries: [], feeds: [], confirmed: [], hasTransactions: false }
   const meta = await chainMeta(env)
   const timeMs = (slot: number): number => meta.genesisTimeMs + slot * meta.slotMs
   const seenMs = Date.now()
@@ -144,7 +143,6 @@ export async function projectRange(env: Env, range: readonly Block[]): Promise<C
     if (event.kind === 'fired') await writeFire(env, event, byId.get(event.id), timeMs(slots.get(event.log.blockNumber) ?? 0), seenMs)
   await settleIntents(env, range)
   return {
-    headTimeMs: timeMs(last.slot),
     entries: refreshed,
     feeds: [...new Set(events.flatMap((event) => (event.kind === 'feed' ? [event.feed] : [])))],
     confirmed: await confirmedFeeds(env, events),

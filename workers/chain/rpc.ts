@@ -141,10 +141,12 @@ export const zBlock = z
     parentHash: zHash,
     timestamp: zSmall,
     gasUsed: zQuantity,
+    gasLimit: zQuantity,
+    triggerGasUsed: zQuantity,
     baseFeePerGas: zQuantity,
     transactions: z.array(zHash),
     slot: zSmall,
-    triggerBaseFeeWei: z.union([zQuantity, z.string().regex(/^\d+$/).transform(BigInt)]),
+    triggerBaseFeeWei: zQuantity,
   })
   .nullable()
 export type Block = NonNullable<z.infer<typeof zBlock>>

@@ -4,10 +4,11 @@ import { drizzle } from 'drizzle-orm/d1'
 import type { Intent } from '#shared/api/http-trigger.ts'
 import type { Bundle } from '#shared/api/http-oracle.ts'
 import type { Address, Hash } from '#shared/types.ts'
-import { bundles, evidence, faucetGrants, intents, submissions } from '#workers/db/schema.ts'
+import { blocks, bundles, evidence, faucetGrants, intents, submissions } from '#workers/db/schema.ts'
 import type { Env } from '#workers/env.ts'
 
 const SUBMISSIONS_KEPT_MS = 86_400_000
+const PROJECTIONS_KEPT_MS = 7 * 86_400_000
 
 /** Notes a sent transaction; a repeat replaces the outcome. */
 export async function recordSubmission(env: Env, row: typeof submissions.$inferInsert): Promise<void> {
@@ -21,11 +22,14 @@ export async function recordSubmission(env: Env, row: typeof submissions.$inferI
 export const recentSubmissions = (env: Env, limit: number) =>
   drizzle(env.DB).select().from(submissions).orderBy(desc(submissions.createdMs)).limit(limit)
 
-/** Forgets submissions older than a day. */
-export async function pruneSubmissions(env: Env, nowMs: number): Promise<void> {
-  await drizzle(env.DB)
-    .delete(submissions)
-    .where(lt(submissions.createdMs, nowMs - SUBMISSIONS_KEPT_MS))
+/** Forgets submissions older than a day, and blocks and bundles that only ever served latency figures. */
+export async function pruneRecords(env: Env, nowMs: number): Promise<void> {
+  const db = drizzle(env.DB)
+  await db.batch([
+    db.delete(submissions).where(lt(submissions.createdMs, nowMs - SUBMISSIONS_KEPT_MS)),
+    db.delete(blocks).where(lt(blocks.seenMs, nowMs - PROJECTIONS_KEPT_MS)),
+    db.delete(bundles).where(lt(bundles.bundleMs, nowMs - PROJECTIONS_KEPT_MS)),
+  ])
 }
 
 /** Projects a bundle for latency figures; the log object keeps the bundle itself. */

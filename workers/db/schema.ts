@@ -23,7 +23,7 @@ export const blocks = sqliteTable(
     seenMs: integer('seen_ms').notNull(),
     finalMs: integer('final_ms'),
   },
-  (table) => [index('blocks_final').on(table.finalMs, table.number)],
+  (table) => [index('blocks_final').on(table.finalMs, table.number), index('blocks_age').on(table.seenMs)],
 )
 
 /** Rows of the calling list. `entryJson` is the full row in the codec of shared/api/entry.ts. */
@@ -92,7 +92,11 @@ export const bundles = sqliteTable(
     includedBlock: integer('included_block'),
     includedMs: integer('included_ms'),
   },
-  (table) => [index('bundles_tx').on(table.txHash), index('bundles_round').on(table.sourceSet, table.shard, table.round)],
+  (table) => [
+    index('bundles_tx').on(table.txHash),
+    index('bundles_round').on(table.sourceSet, table.shard, table.round),
+    index('bundles_age').on(table.bundleMs),
+  ],
 )
 
 /** Relayed intents. The id is the digest that the owner signed. */

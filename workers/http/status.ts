@@ -14,6 +14,7 @@ const FEEDS = 24
 const TRIGGERS = 30
 const SUBMISSIONS = 10
 const ACCOUNTS = 16
+const FRESH_MS = 1000
 
 async function validatorLine(url: string): Promise<Status['validators'][number]> {
   try {
@@ -40,7 +41,7 @@ async function accountLines(env: Env): Promise<Status['accounts']> {
 }
 
 /** Gathers the status. Never throws for an unreachable chain. */
-export async function readStatus(env: Env): Promise<Status> {
+async function gather(env: Env): Promise<Status> {
   const [validators, fires, feeds, accounts, rows, submissions] = await Promise.all([
     Promise.all(config(env).rpcUrls.map((url) => validatorLine(url))),
     firePage(env, null, 0, FIRES),
@@ -70,4 +71,13 @@ export async function readStatus(env: Env): Promise<Status> {
     })),
     submissions: submissions.map(({ createdMs, ...row }) => ({ ...row, createdAtMs: createdMs })),
   }
+}
+
+let kept: Readonly<{ atMs: number; status: Promise<Status> }> | null = null
+
+/** The status, gathered once a second however many look at it. */
+export function readStatus(env: Env): Promise<Status> {
+  const nowMs = Date.now()
+  if (kept === null || nowMs - kept.atMs >= FRESH_MS) kept = { atMs: nowMs, status: gather(env) }
+  return kept.status
 }

@@ -84,6 +84,7 @@ export class Collector extends DurableObject<Env> {
     if (config === null) return
     await this.#step({ kind: 'tick', nowMs: Date.now() }, config)
     await this.#deliver()
+    await this.ctx.storage.deleteAlarm()
     await this.#arm(config)
   }
 
@@ -123,12 +124,14 @@ export class Collector extends DurableObject<Env> {
     return effects
   }
 
+  /** Sets the alarm for the next deadline or retry, and leaves one that is early enough: moving it would cancel a run that has begun. */
   async #arm(config: CollectorConfig): Promise<void> {
     const deadline = nextDeadlineMs(this.#load(), config)
     const retry = this.#outbox.isEmpty() ? null : Date.now() + RETRY_MS
     const next = Math.min(deadline ?? Infinity, retry ?? Infinity)
-    if (Number.isFinite(next)) await this.ctx.storage.setAlarm(next)
-    else await this.ctx.storage.deleteAlarm()
+    if (!Number.isFinite(next)) return
+    const current = await this.ctx.storage.getAlarm()
+    if (current === null || current > next) await this.ctx.storage.setAlarm(next)
   }
 
   /** Signs, logs and sends what waits, oldest round first. Signing is deterministic, so doing it twice makes one bundle. */

@@ -10,7 +10,7 @@ import { evaluate } from '#shared/trigger/evaluate.ts'
 import { readKeyId } from '#shared/trigger/read-key.ts'
 import type { Entry, Evaluation, EvaluationContext, ReadKey, ReadValue, VerifiedEvidence } from '#shared/trigger/types.ts'
 import type { Hash } from '#shared/types.ts'
-import type { Head } from '#workers/chain/head-follower.ts'
+import type { Head } from '#workers/chain/head.ts'
 import { call, chainMeta, type ChainMeta } from '#workers/chain/rpc.ts'
 import type { Env } from '#workers/env.ts'
 
@@ -36,7 +36,7 @@ export function nextContext(head: Head, meta: ChainMeta, nowMs: number): Evaluat
     parentTimeMs: head.timeMs,
     onTimeAfterMs: head.onTimeAfterSlot < 0 ? -1 : timeOf(head.onTimeAfterSlot),
     slotMs: meta.slotMs,
-    triggerBaseFeeWei: head.triggerBaseFeeWei,
+    triggerBaseFeeWei: head.nextTriggerBaseFeeWei,
   }
 }
 

@@ -11,7 +11,8 @@ import { entryId, stableCaller } from '#shared/trigger/ids.ts'
 import { readKeyId } from '#shared/trigger/read-key.ts'
 import type { Entry, FeedReport, ReadValue, TriggerDescription } from '#shared/trigger/types.ts'
 import type { Address, Hex } from '#shared/types.ts'
-import { type Head, headFollower } from '#workers/chain/head-follower.ts'
+import { type Head, headOf } from '#workers/chain/head.ts'
+import { headFollower } from '#workers/chain/head-follower.ts'
 import { chainMeta, estimateGas, ethCall, RpcError } from '#workers/chain/rpc.ts'
 import type { Env } from '#workers/env.ts'
 import { ApiProblem } from '#workers/http/problem.ts'
@@ -30,15 +31,7 @@ async function currentHead(env: Env): Promise<Head> {
   const followed = await headFollower(env).head()
   const block = await headBlock(env)
   if (followed !== null && followed.hash === block.hash) return followed
-  const meta = await chainMeta(env)
-  return {
-    number: block.number,
-    hash: block.hash,
-    slot: block.slot,
-    timeMs: meta.genesisTimeMs + block.slot * meta.slotMs,
-    onTimeAfterSlot: followed?.onTimeAfterSlot ?? -1,
-    triggerBaseFeeWei: block.triggerBaseFeeWei,
-  }
+  return headOf(block, await chainMeta(env), followed?.onTimeAfterSlot ?? -1)
 }
 
 /** A row as if the trigger had just been registered and armed. */

@@ -1,7 +1,7 @@
 /** Which scheduler shard looks after an entry, and how the shards learn what happened. @module */
 import type { Entry } from '#shared/trigger/types.ts'
 import type { Hash } from '#shared/types.ts'
-import type { Head } from '#workers/chain/head-follower.ts'
+import type { Head } from '#workers/chain/head.ts'
 import type { Change } from '#workers/chain/projection.ts'
 import { config, type Env } from '#workers/env.ts'
 import type { ProvenDeposit, ScheduledRow, SchedulerShard } from '#workers/triggers/scheduler-shard.ts'
