@@ -4,7 +4,8 @@ import type { NativeContext, NativeExecutors, NativeOutcome } from '#node/evm/na
 import { bytesToHex, hexToBytes } from '#shared/bytes.ts'
 import { InvariantError } from '#shared/fault.ts'
 import { SUPPLY_WEI } from '#shared/params.ts'
-import { CALLING_LIST, FEE_COLLECTOR, FOUNDATION, NODE_RESERVE, STAKING, TEAM_VESTING } from '#shared/system.ts'
+import { CALLING_LIST, FEE_COLLECTOR, FEED_REGISTRY, FOUNDATION, NODE_RESERVE, STAKING, TEAM_VESTING } from '#shared/system.ts'
+import { encodeAttestationTx } from '#shared/oracle/transaction.ts'
 import { encodeTriggerTx } from '#shared/trigger/transaction.ts'
 import type { TriggerTx } from '#shared/trigger/transaction.ts'
 import type { Address, Hash, Hex } from '#shared/types.ts'
@@ -190,4 +191,51 @@ test('what a trigger pays the collector is split like fees, at the trigger base 
     ...validators.map(({ address }) => address),
   ]
   expect(everyone.reduce((sum, address) => sum + chain.balance(address), 0n)).toBe(SUPPLY_WEI)
+})
+
+describe('attestations', () => {
+  const attestation = bytesToHex(
+    encodeAttestationTx({
+      chainId: 81_920,
+      sourceSet: word(1),
+      shard: 0,
+      round: 1,
+      batches: [
+        {
+          sourceSet: word(1),
+          shard: 0,
+          round: 1,
+          observedAtMs: 1,
+          leaves: [{ feed: word(2), value: 1n, confidence: 0n, low: 1n, high: 1n, status: 'OK' }],
+          provider: alice,
+          signature: `0x${'11'.repeat(65)}`,
+        },
+      ],
+      submitter: alice,
+      signature: `0x${'11'.repeat(65)}`,
+    }),
+  )
+
+  test('run last, with 15 percent of the block that user transactions cannot take', async () => {
+    const left: bigint[] = []
+    const chain = new ChainFixture({
+      params: { blockGasLimit: 1_000_000n },
+      natives: {
+        ...noNatives,
+        attestation: (_, __, { gasLeft }) => {
+          left.push(gasLeft)
+          return Promise.resolve({ status: 1, gasUsed: 100_000n, effectiveGasPriceWei: 1n, from: alice, to: FEED_REGISTRY })
+        },
+      },
+    })
+    const sender = accounts[0] ?? never()
+    const large = await chain.sign(sender, { nonce: 0, to: bob, gas: 850_001n })
+    const fits = await chain.sign(sender, { nonce: 0, to: bob, gas: 850_000n })
+    const { receipts, skipped } = await chain.advance([[attestation, large, fits], []])
+    expect(skipped.map(({ code }) => code)).toEqual(['BLOCK_GAS_EXHAUSTED'])
+    expect(receipts.map(({ txType }) => txType)).toEqual([2, 0x47])
+    expect(left).toEqual([150_000n])
+    const alone = await chain.advance([[await chain.sign(sender, { nonce: 1, to: bob, gas: 850_001n })], []])
+    expect(alone.receipts).toHaveLength(1)
+  })
 })
