@@ -5,6 +5,7 @@ import { DecodeError } from '#shared/fault.ts'
 import { composeNode } from '#node/compose.ts'
 import type { NodeConfig } from '#node/config.ts'
 import { helpText, readConfig } from '#node/config.ts'
+import { lockDataDir } from '#node/data-lock.ts'
 import type { Logger } from '#node/log.ts'
 import { createLogger } from '#node/log.ts'
 
@@ -13,6 +14,11 @@ const EXIT_SETTINGS = 2
 const EXIT_PORT_TAKEN = 3
 /** A stop that takes longer than this is cut short; the store is consistent at every moment. */
 const STOP_TIMEOUT_MS = 4_000
+
+/** Code of the transport that peers can reach: what goes astray there may cost a connection, never the process. */
+const TRANSPORT = /node_modules\/(?:libp2p|@libp2p|@multiformats|@chainsafe)\//
+
+const stackOf = (cause: unknown): string => (cause instanceof Error ? (cause.stack ?? cause.message) : String(cause))
 
 const isPortTaken = (cause: unknown): boolean => {
   const text = cause instanceof Error ? `${(cause as NodeJS.ErrnoException).code ?? ''} ${cause.message}` : ''
@@ -30,11 +36,17 @@ async function serve(config: NodeConfig, log: Logger): Promise<number> {
     finish = resolve
   })
   const onFatal = (cause: unknown): void => {
-    log.error('fatal', { cause: cause instanceof Error ? (cause.stack ?? cause.message) : String(cause) })
+    log.error('fatal', { cause: stackOf(cause) })
     finish(EXIT_BUG)
   }
-  process.on('uncaughtException', onFatal)
-  process.on('unhandledRejection', onFatal)
+  const onStray = (cause: unknown): void => {
+    if (TRANSPORT.test(stackOf(cause))) log.error('transport-fault', { cause: stackOf(cause) })
+    else onFatal(cause)
+  }
+  process.on('uncaughtException', onStray)
+  process.on('unhandledRejection', onStray)
+  const lock = await lockDataDir(config.dataDir)
+  if (!lock.isHeld) log.warn('folder-not-locked', { dataDir: config.dataDir })
   const stop = await composeNode(config, log, onFatal)
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(signal, () => {
@@ -45,6 +57,7 @@ async function serve(config: NodeConfig, log: Logger): Promise<number> {
   const code = await finished
   setTimeout(() => process.exit(code), STOP_TIMEOUT_MS).unref()
   await stop()
+  await lock.release()
   return code
 }
 

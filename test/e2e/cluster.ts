@@ -6,7 +6,7 @@ import { loadOrCreateDevnet } from '#node/genesis-tool.ts'
 import type { Child } from '#node/supervisor/child.ts'
 import { startChild } from '#node/supervisor/child.ts'
 import { openDataDir } from '#node/supervisor/data-dir.ts'
-import { rpcUrls, validatorCommand } from '#node/supervisor/parts.ts'
+import { PROJECT_DIR, rpcUrls, validatorCommand } from '#node/supervisor/parts.ts'
 import { devnetPorts, takenPorts } from '#node/supervisor/ports.ts'
 import type { DevnetPorts } from '#node/supervisor/ports.ts'
 import { callRpc, waitFor } from '#node/supervisor/wait.ts'
@@ -69,6 +69,31 @@ export class Cluster {
       timeoutMs: 30_000,
       givenUp: () => (child.running() ? null : `ended:\n${child.tail().join('\n')}`),
     })
+  }
+
+  /** Starts a node without a key, on ports of its own, that knows all validators. */
+  async startFollower(): Promise<Readonly<{ url: string; stop: () => Promise<void> }>> {
+    const ports = await freePorts(1)
+    const [rpc = 0, p2p = 0] = [ports.rpc[0], ports.p2p[0]]
+    const base = validatorCommand(this.dataDir, this.ports, 0)
+    const child = await startChild({
+      ...base,
+      name: 'follower',
+      args: [
+        join(PROJECT_DIR, 'node/main.ts'),
+        ...Object.entries({
+          'data-dir': join(this.dataDir, 'follower'),
+          genesis: join(this.dataDir, 'genesis.json'),
+          'rpc-port': String(rpc),
+          'p2p-port': String(p2p),
+          peers: this.ports.p2p.map((port) => `/ip4/127.0.0.1/tcp/${port}`).join(','),
+        }).flatMap(([name, value]) => [`--${name}`, value]),
+      ],
+      logPath: join(this.dataDir, 'logs', 'follower.log'),
+    })
+    const url = `http://127.0.0.1:${rpc}`
+    await waitFor(async () => (await callRpc(url, 'eth_chainId')) ?? null, { what: 'follower', timeoutMs: 30_000 })
+    return { url, stop: () => child.stop() }
   }
 
   /** SIGKILL: no handler runs, nothing is flushed. */

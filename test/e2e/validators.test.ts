@@ -1,8 +1,14 @@
 /** Four validator processes: blocks, finality, crashes and garbage. No edge. @module */
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { createWalletClient, defineChain, http, parseEther } from 'viem'
 import { mnemonicToAccount } from 'viem/accounts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createNetwork } from '#node/net/network.ts'
+import { GOSSIP_KINDS } from '#node/net/topics.ts'
+import { loadOrCreateDevnet } from '#node/genesis-tool.ts'
+import { startChild } from '#node/supervisor/child.ts'
+import { validatorCommand } from '#node/supervisor/parts.ts'
 import { callRpc, waitFor } from '#node/supervisor/wait.ts'
 import { Cluster, blockOf } from './cluster.ts'
 
@@ -63,6 +69,7 @@ describe('four validators', () => {
   }, 60_000)
 
   it('go on when one is killed, and it catches up to the same state when it returns', async () => {
+    const balanceWei = await balanceOn(0)
     await cluster.kill(3)
     const receipt = await receiptOf(0, await transfer(0))
     const number = Number(receipt['blockNumber'])
@@ -70,11 +77,12 @@ describe('four validators', () => {
     await cluster.startValidator(3)
     await cluster.reach(3, 'finalized', number, 40_000)
     await expectAgreement(number, [0, 1, 2, 3])
-    expect(await balanceOn(3)).toBe(parseEther('2'))
+    expect(await balanceOn(3)).toBe(balanceWei + parseEther('1'))
   }, 120_000)
 
   it('lose nothing that was final when all are killed at once', async () => {
     const final = await cluster.reach(0, 'finalized', 1)
+    const balanceWei = await balanceOn(0)
     await Promise.all([0, 1, 2, 3].map((index) => cluster.kill(index)))
     await Promise.all([0, 1, 2, 3].map((index) => cluster.startValidator(index)))
     expect((await blockOf(cluster.url(0), final.number))?.hash).toBe(final.hash)
@@ -83,7 +91,68 @@ describe('four validators', () => {
     await cluster.reach(2, 'finalized', Number(receipt['blockNumber']), 40_000)
     await expectAgreement(final.number, [0, 1, 2, 3])
     expect((await blockOf(cluster.url(3), final.number))?.hash).toBe(final.hash)
-    expect(await balanceOn(3)).toBe(parseEther('3'))
+    expect(await balanceOn(3)).toBe(balanceWei + parseEther('1'))
+  }, 120_000)
+
+  it('are followed by a node without a key, from the first block to the newest', async () => {
+    const follower = await cluster.startFollower()
+    try {
+      const receipt = await receiptOf(0, await transfer(0))
+      const number = Number(receipt['blockNumber'])
+      await waitFor(async () => ((await blockOf(follower.url, 'finalized'))?.number ?? 0) >= number || null, {
+        what: 'final block of the follower',
+        timeoutMs: 60_000,
+      })
+      expect((await blockOf(follower.url, number))?.stateRoot).toBe((await blockOf(cluster.url(0), number))?.stateRoot)
+      const health = await fetch(`${follower.url}/health`)
+      expect(health.status).toBe(200)
+      expect(await health.json()).toMatchObject({ healthy: true, peers: 4 })
+    } finally {
+      await follower.stop()
+    }
+  }, 120_000)
+
+  it('refuse a second process in the same folder and one on a taken port, with different exit codes', async () => {
+    const command = validatorCommand(cluster.dataDir, cluster.ports, 0)
+    const second = await startChild({ ...command, logPath: join(cluster.dataDir, 'logs', 'second.log') })
+    expect(await second.exited).toEqual({ code: 2, signal: null })
+    expect(second.tail().join('\n')).toContain('DATA_DIR_IN_USE')
+    const elsewhere = command.args.map((value) => (value.endsWith('validators/0') ? join(cluster.dataDir, 'elsewhere') : value))
+    const third = await startChild({ ...command, args: elsewhere, logPath: join(cluster.dataDir, 'logs', 'third.log') })
+    expect(await third.exited).toEqual({ code: 3, signal: null })
+  }, 60_000)
+
+  it('cut off a peer that gossips garbage and go on', async () => {
+    const { genesisHash } = loadOrCreateDevnet(cluster.dataDir, 81_920, 4)
+    const attacker = await createNetwork({
+      genesisHash,
+      listenHost: '127.0.0.1',
+      listenPort: 0,
+      peers: cluster.ports.p2p.map((port) => `/ip4/127.0.0.1/tcp/${port}`),
+      identity: null,
+      verifyIdentity: () => true,
+      progress: () => ({ headNumber: 1e9, headHash: genesisHash, finalizedNumber: 1e9, finalizedHash: genesisHash }),
+      onMessage: () => 'ignore',
+      onRequest: async () => Uint8Array.of(1, 2, 3),
+      onStatus: () => undefined,
+      onNotice: () => undefined,
+      now: Date.now,
+    })
+    try {
+      await waitFor(async () => attacker.peers().length === 4 || null, { what: 'four victims', timeoutMs: 20_000 })
+      let round = 0
+      const attack = async (): Promise<true | null> => {
+        for (const kind of GOSSIP_KINDS) attacker.publish(kind, Uint8Array.of(round % 256, 0xc0, 0x80, round >> 8))
+        round++
+        return attacker.peers().length === 0 || null
+      }
+      await waitFor(attack, { what: 'being cut off', timeoutMs: 30_000, everyMs: 50 })
+    } finally {
+      await attacker.stop()
+    }
+    const receipt = await receiptOf(2, await transfer(2))
+    await cluster.reach(1, 'finalized', Number(receipt['blockNumber']), 40_000)
+    expect(cluster.children.every((child) => child?.running())).toBe(true)
   }, 120_000)
 
   it('stand garbage on every port', async () => {
