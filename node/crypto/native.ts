@@ -20,7 +20,8 @@ type Secp256k1Addon = Readonly<{
 /** The addon, or null on a platform it is not built for. Its own fallback in JavaScript is slower than the reference, so it is not used. */
 function loadAddon(): Secp256k1Addon | null {
   try {
-    return createRequire(import.meta.url)('secp256k1/bindings') as Secp256k1Addon
+    const require = createRequire(import.meta.url)
+    return require('secp256k1/bindings') as Secp256k1Addon
   } catch {
     return null
   }

@@ -1,3 +1,4 @@
+/** Calls and estimates against contracts assembled by hand. Source: execution API. @module */
 import { describe, expect, test } from 'vitest'
 import { createEvmCaller } from '#node/evm/evm-caller.ts'
 import { bytesToHex, hexToBytes } from '#shared/bytes.ts'

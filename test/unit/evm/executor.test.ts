@@ -1,3 +1,4 @@
+/** Blocks made by hand, transactions signed by viem. Source: docs/protocol.md, order, context, fees and supply. @module */
 import { describe, expect, test } from 'vitest'
 import { createExecutor } from '#node/evm/executor.ts'
 import { toHex } from '#node/evm/hex.ts'

@@ -1,3 +1,4 @@
+/** Where the supply is in block 0, and what a network is. Source: whitepaper 6.3.2. @module */
 import { describe, expect, test } from 'vitest'
 import { buildGenesis } from '#node/evm/genesis.ts'
 import { createStateDb } from '#node/evm/state-db.ts'

@@ -1,3 +1,4 @@
+/** The fast instruction loop against the library's. Source: Ethereum yellow paper, appendix H. @module */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { BlockState } from '#node/evm/block-state.ts'

@@ -1,3 +1,4 @@
+/** What native transactions can do, and what their budgets are. Source: docs/protocol.md. @module */
 import { describe, expect, test } from 'vitest'
 import type { NativeHost } from '#node/chain-reader.ts'
 import type { NativeContext, NativeExecutors, NativeOutcome } from '#node/evm/native-types.ts'

@@ -1,3 +1,4 @@
+/** Random blocks against @ethereumjs/vm, which keeps its own state and roots. @module */
 import { Block, createBlockHeader } from '@ethereumjs/block'
 import { createCustomCommon, Hardfork, Mainnet } from '@ethereumjs/common'
 import { paramsEVM } from '@ethereumjs/evm'

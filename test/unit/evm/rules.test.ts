@@ -1,3 +1,4 @@
+/** Base fee, receipts, delegations, decoder and rewards. Sources: EIP-1559, EIP-2718, EIP-7702; whitepaper 3.4.3. @module */
 import { createBlockHeader } from '@ethereumjs/block'
 import { createCustomCommon, Hardfork, Mainnet } from '@ethereumjs/common'
 import fc from 'fast-check'

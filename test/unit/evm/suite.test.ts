@@ -1,3 +1,4 @@
+/** Both crypto suites against each other and outside vectors. Sources: EIP-155, RFC 8032, Wycheproof. @module */
 import { createHash, generateKeyPairSync, sign } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'

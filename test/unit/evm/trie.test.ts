@@ -1,3 +1,4 @@
+/** Trie roots and proofs against @ethereumjs/mpt. Source: Ethereum yellow paper, appendix D. @module */
 import { createMPT, MerklePatriciaTrie, verifyMPTWithMerkleProof } from '@ethereumjs/mpt'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'

@@ -1,3 +1,4 @@
+/** GeneralStateTests of ethereum/tests on our state and transaction rules, Cancun. @module */
 import { existsSync, readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
