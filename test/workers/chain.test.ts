@@ -207,6 +207,35 @@ describe('following', () => {
   })
 })
 
+describe('a report that comes while a row is being judged', () => {
+  it('is not lost', async () => {
+    const entry = entryOf(compare, { cursor: 2n })
+    funded(chain.addBlock([GENESIS]), entry.id)
+    publish(reportOf(3n, 149_999n))
+    await eventually('the row', () => env.DB.prepare('SELECT id FROM entries WHERE id = ?').bind(entry.id).first())
+    let release: () => void = () => undefined
+    const held = new Promise<void>((resolve) => (release = resolve))
+    let isHeld = false
+    vi.stubGlobal('fetch', async (input: RequestInfo | URL, init?: RequestInit) => {
+      const response = await chain.fetch(input, init)
+      if (!isHeld && typeof init?.body === 'string' && init.body.includes('fusion_read')) {
+        isHeld = true
+        await held
+      }
+      return response
+    })
+    publish(reportOf(4n, 149_998n))
+    await eventually('a read', () => (isHeld ? true : null))
+    const before = chain.calls.get('fusion_finality') ?? 0
+    publish(reportOf(5n, 150_500n))
+    await eventually('the follower to pass', () => ((chain.calls.get('fusion_finality') ?? 0) > before + 4 ? true : null))
+    release()
+    vi.stubGlobal('fetch', chain.fetch)
+    const tx = await eventually('the submission', () => triggersSent().find(({ entryId: id }) => id === entry.id))
+    expect(tx.occurrence).toBe(toHex(1n, { size: 32 }))
+  })
+})
+
 describe('time', () => {
   it('fires an interval by the alarm of its shard alone, when no block comes', async () => {
     const dueAt = Date.now() + 2500

@@ -29,6 +29,7 @@ export type Change = Readonly<{
 }>
 
 const LIST_PAGE = 100
+const HASHES_PER_STATEMENT = 90
 
 /** Writes rows of the calling list. */
 async function upsertEntries(env: Env, rows: readonly Entry[], blockNumber: number): Promise<void> {
@@ -68,7 +69,7 @@ export async function syncCallingList(env: Env, head: Readonly<{ number: number;
 
 async function writeBlocks(env: Env, range: readonly Block[], timeMs: (slot: number) => number, seenMs: number): Promise<void> {
   const db = drizzle(env.DB)
-  for (const block of range) {
+  const upserts = range.map((block) => {
     const row = {
       number: block.number,
       hash: block.hash,
@@ -78,17 +79,23 @@ async function writeBlocks(env: Env, range: readonly Block[], timeMs: (slot: num
       gasUsed: block.gasUsed.toString(),
       seenMs,
     }
-    await db.insert(blocks).values(row).onConflictDoUpdate({ target: blocks.number, set: row })
-  }
+    return db.insert(blocks).values(row).onConflictDoUpdate({ target: blocks.number, set: row })
+  })
+  const [first, ...rest] = [...upserts, ...range.flatMap((block) => markIncluded(env, block, seenMs))]
+  if (first !== undefined) await db.batch([first, ...rest])
 }
 
-/** Notes which of this edge's bundles are in a block. */
-async function markIncluded(env: Env, block: Block, seenMs: number): Promise<void> {
-  for (let index = 0; index < block.transactions.length; index += 90)
-    await drizzle(env.DB)
+/** Statements that note which of this edge's bundles are in a block; a statement takes at most 100 parameters. */
+function markIncluded(env: Env, block: Block, seenMs: number) {
+  const chunks = Array.from({ length: Math.ceil(block.transactions.length / HASHES_PER_STATEMENT) }, (_, index) =>
+    block.transactions.slice(index * HASHES_PER_STATEMENT, (index + 1) * HASHES_PER_STATEMENT),
+  )
+  return chunks.map((hashes) =>
+    drizzle(env.DB)
       .update(bundles)
       .set({ includedBlock: block.number, includedMs: seenMs })
-      .where(and(inArray(bundles.txHash, block.transactions.slice(index, index + 90)), isNull(bundles.includedMs)))
+      .where(and(inArray(bundles.txHash, hashes), isNull(bundles.includedMs))),
+  )
 }
 
 async function writeFire(
@@ -134,7 +141,6 @@ export async function projectRange(env: Env, range: readonly Block[]): Promise<C
   const logs = isBusy ? await logsBetween(env, first.number, last.number, [CALLING_LIST, FEED_REGISTRY]) : []
   const events = logs.map((log) => readEvent(log)).filter((event) => event !== null)
   await writeBlocks(env, range, timeMs, seenMs)
-  for (const block of range) await markIncluded(env, block, seenMs)
   const touched = [...new Set(events.flatMap((event) => ('id' in event ? [event.id] : [])))]
   const refreshed = await refreshEntries(env, touched, last)
   const byId = new Map(refreshed.map((entry) => [entry.id, entry]))

@@ -20,6 +20,8 @@ import { evaluateOnHead, readEntry } from '#workers/triggers/evaluation.ts'
 
 /** Rows judged in one go; the rest follows by the alarm. */
 const BATCH = 200
+/** Outgoing connections one invocation may hold open. */
+const PARALLEL = 6
 /** A submission that has not fired is looked at again after this. */
 const RESUBMIT_MS = 3000
 /** Pause after a failed read. */
@@ -43,11 +45,14 @@ export type HeadNews = Readonly<{
 export type ProvenDeposit = Readonly<{ digest: Hash; sourceSet: Hash; deposit: DepositFact; evidence: Uint8Array }>
 /** When to look at a row again, 0 when only news can change it; whether a round without a new report is news for it. */
 type Look = Readonly<{ lookMs: number; isEager: boolean }>
+/** A row worth looking at, and the mark that says so. */
+type Marked = { id: Hash; look_ms: number }
 type KeptDeposit = ProvenDeposit & Readonly<{ atMs: number }>
 
 export class SchedulerShard extends DurableObject<Env> {
   readonly #deposits: ObjectTable<KeptDeposit>
   #isWorking = false
+  #lastMarkMs = 0
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
@@ -65,7 +70,9 @@ export class SchedulerShard extends DurableObject<Env> {
 
   /** Takes changed rows, marks what the news makes worth looking at, and looks. */
   async onHead(head: Head, news: HeadNews): Promise<void> {
-    const nowMs = Date.now()
+    // Later than every mark before: a row that is being judged on an older head keeps this mark and is judged again.
+    const nowMs = Math.max(Date.now(), this.#lastMarkMs + 1)
+    this.#lastMarkMs = nowMs
     const { sql } = this.ctx.storage
     this.ctx.storage.transactionSync(() => {
       for (const row of news.rows) this.#index(row, nowMs)
@@ -74,7 +81,8 @@ export class SchedulerShard extends DurableObject<Env> {
       if (news.hasTransactions) sql.exec("UPDATE rows SET look_ms = ? WHERE kind IN ('log', 'view')", nowMs)
       sql.exec('UPDATE rows SET look_ms = ? WHERE due_height > 0 AND due_height <= ?', nowMs, head.number + 1)
     })
-    await this.#work(head)
+    await this.#arm()
+    this.ctx.waitUntil(this.#work(head))
   }
 
   /** Takes a proven payment and looks at every row that waits for payments. */
@@ -117,16 +125,25 @@ export class SchedulerShard extends DurableObject<Env> {
     try {
       const horizonMs = Date.now() + (await chainMeta(this.env)).slotMs
       const rows = this.ctx.storage.sql
-        .exec<{ id: Hash }>('SELECT id FROM rows WHERE look_ms > 0 AND look_ms <= ? ORDER BY look_ms LIMIT ?', horizonMs, BATCH)
+        .exec<Marked>('SELECT id, look_ms FROM rows WHERE look_ms > 0 AND look_ms <= ? ORDER BY look_ms LIMIT ?', horizonMs, BATCH)
         .toArray()
-      for (const { id } of rows) {
-        const { lookMs, isEager } = await this.#judge(id, head)
-        this.ctx.storage.sql.exec('UPDATE rows SET look_ms = ?, eager = ? WHERE id = ?', lookMs, isEager ? 1 : 0, id)
-      }
+      for (let index = 0; index < rows.length; index += PARALLEL)
+        await Promise.all(rows.slice(index, index + PARALLEL).map((row) => this.#lookAt(row, head)))
     } finally {
       this.#isWorking = false
       await this.#arm()
     }
+  }
+
+  async #lookAt(row: Marked, head: Head): Promise<void> {
+    const { lookMs, isEager } = await this.#judge(row.id, head)
+    this.ctx.storage.sql.exec(
+      'UPDATE rows SET look_ms = ?, eager = ? WHERE id = ? AND look_ms = ?',
+      lookMs,
+      isEager ? 1 : 0,
+      row.id,
+      row.look_ms,
+    )
   }
 
   async #arm(): Promise<void> {
