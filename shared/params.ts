@@ -18,6 +18,8 @@ export const EVIDENCE_BYTES_MAX = 2048
 export const ATTESTATION_BYTES_MAX = 48 * 1024
 /** Feeds in one shard of a source set: keeps a signed batch whole inside an AttestationTx. */
 export const SHARD_FEEDS_MAX = 64
+/** Rounds of one shard that a block may hold: a set whose rounds are as long as slots catches up after missed slots without a gap. */
+export const ROUNDS_PER_BLOCK_MAX = 4
 /** Largest body of a package, bytes of its transactions. */
 export const PACKAGE_BYTES_MAX = 256 * 1024
 /** Transactions in one package. */

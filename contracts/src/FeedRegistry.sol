@@ -7,7 +7,7 @@ import {IFeedRegistry} from "./IFeedRegistry.sol";
 /// @dev Predeploy without a constructor: genesis writes slot 0 and the sets it begins with. Reports, rounds and charges are written by
 /// the protocol by their layout (shared/oracle/feed-registry.ts); a test runs both against each other.
 contract FeedRegistry is IFeedRegistry {
-    /// @dev Four slots and the name.
+    /// @dev `nextRounds` holds last round + 1 (64 bits), block (48) and rounds in that block (16) per shard.
     struct SetRow {
         address owner;
         uint32 roundMs;

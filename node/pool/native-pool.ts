@@ -8,6 +8,7 @@ import type { AttestationTransaction, NativeTransaction, TriggerTransaction } fr
 import { refuse } from '#node/pool/rules.ts'
 import type { StateView } from '#shared/chain/types.ts'
 import type { Header } from '#shared/hhcm/types.ts'
+import { ROUNDS_PER_BLOCK_MAX } from '#shared/params.ts'
 import type { Hash } from '#shared/types.ts'
 
 /** Full validity on a head; null when valid. */
@@ -136,17 +137,15 @@ export class NativePool {
     }
   }
 
-  /** One trigger per occurrence and one attestation per shard, the oldest round first. */
+  /** One trigger per occurrence, and of each shard the oldest rounds that a block may hold, in order. */
   select(
     isInLane: (tx: NativeTransaction) => boolean,
   ): Readonly<{ triggers: readonly TriggerTransaction[]; attestations: readonly AttestationTransaction[] }> {
     const triggers = [...this.#triggers.values()].flatMap((same) => same.slice(0, 1)).filter(isInLane)
-    const byShard = new Map<string, AttestationTransaction>()
-    for (const tx of this.#attestations.values()) {
-      if (!isInLane(tx)) continue
-      const other = byShard.get(shardKey(tx))
-      if (other === undefined || tx.tx.round < other.tx.round) byShard.set(shardKey(tx), tx)
-    }
-    return { triggers, attestations: [...byShard.values()] }
+    const byShard = Map.groupBy([...this.#attestations.values()].filter(isInLane), shardKey)
+    const attestations = [...byShard.values()].flatMap((rounds) =>
+      rounds.toSorted((left, right) => left.tx.round - right.tx.round).slice(0, ROUNDS_PER_BLOCK_MAX),
+    )
+    return { triggers, attestations }
   }
 }

@@ -26,7 +26,7 @@ import type { SourceSet } from '#shared/oracle/types.ts'
 import { FEED_RING_REPORTS } from '#shared/params.ts'
 import { FEED_REGISTRY } from '#shared/system.ts'
 import type { FeedReport } from '#shared/trigger/types.ts'
-import type { Address, Hash, Wei } from '#shared/types.ts'
+import type { Address, Hash, Height, Wei } from '#shared/types.ts'
 
 type Keccak = Pick<CryptoSuite, 'keccak256'>
 
@@ -100,13 +100,29 @@ export function* readSourceSet(id: Hash, suite: Keccak): Reading<NamedSourceSet 
   }
 }
 
-/** Last attested round of a shard, −1 for none. */
-export function* readLastRound(set: Hash, shard: number, suite: Keccak): Reading<number> {
-  return Number(yield* readSlot(FEED_REGISTRY, nextRoundSlot(set, shard, suite))) - 1
+/** Where a shard stands: its last attested round (−1 for none), the block that brought it, and how many rounds that block brought. */
+export type RoundMark = Readonly<{ lastRound: number; height: Height; count: number }>
+
+/** Bits of a shard's round word; the first field is the last round plus 1. */
+const ROUND_MARK = { next: [0, 64], height: [64, 48], count: [112, 16] } as const
+
+/** Reads where a shard stands. */
+export function* readRoundMark(set: Hash, shard: number, suite: Keccak): Reading<RoundMark> {
+  const word = yield* readSlot(FEED_REGISTRY, roundSlot(set, shard, suite))
+  return {
+    lastRound: Number(fieldOf(word, ...ROUND_MARK.next)) - 1,
+    height: numberOf(word, ...ROUND_MARK.height),
+    count: numberOf(word, ...ROUND_MARK.count),
+  }
 }
 
-/** Slot of "last attested round plus 1". */
-export function nextRoundSlot(set: Hash, shard: number, suite: Keccak): bigint {
+/** Makes a round the shard's last one. */
+export function roundWrite(set: Hash, shard: number, { lastRound, height, count }: RoundMark, suite: Keccak): StorageWrite {
+  const counted = withField(withField(0n, ...ROUND_MARK.height, BigInt(height)), ...ROUND_MARK.count, BigInt(count))
+  return { slot: toWord(roundSlot(set, shard, suite)), value: toWord(withField(counted, ...ROUND_MARK.next, BigInt(lastRound) + 1n)) }
+}
+
+function roundSlot(set: Hash, shard: number, suite: Keccak): bigint {
   return mappingSlot(BigInt(shard), slotAfter(setSlot(set, suite), SET_WORDS.nextRounds), suite)
 }
 

@@ -8,20 +8,11 @@ import { readSlot, slotAfter, toWord, withField } from '#shared/codec/solidity-s
 import type { CryptoSuite } from '#shared/crypto/suite.ts'
 import { FEED_STATUSES } from '#shared/oracle/batch.ts'
 import type { Feed } from '#shared/oracle/feed-registry.ts'
-import {
-  FEED_STATE,
-  FEED_WORDS,
-  REPORT_HEAD,
-  REPORT_TAIL,
-  feedSlot,
-  nextRoundSlot,
-  readLatestReport,
-  reportSlot,
-} from '#shared/oracle/feed-registry.ts'
+import { FEED_STATE, FEED_WORDS, REPORT_HEAD, REPORT_TAIL, feedSlot, readLatestReport, reportSlot } from '#shared/oracle/feed-registry.ts'
 import type { FeedMedian } from '#shared/oracle/verify-attestation.ts'
 import { FEED_REGISTRY } from '#shared/system.ts'
 import type { FeedReport } from '#shared/trigger/types.ts'
-import type { Address, Hash } from '#shared/types.ts'
+import type { Address } from '#shared/types.ts'
 
 type Keccak = Pick<CryptoSuite, 'keccak256'>
 
@@ -97,9 +88,4 @@ export function* storeMedian(
   if (!isStored(feed, last, median, round)) return yield* extended(feed, median, round, suite)
   const isGap = last !== null && round > last.lastRound + 1
   return yield* stored(feed, median, { round, isGap, members }, suite)
-}
-
-/** Makes a round the shard's last one. */
-export function roundWrite(set: Hash, shard: number, round: number, suite: Keccak): StorageWrite {
-  return { slot: toWord(nextRoundSlot(set, shard, suite)), value: toWord(BigInt(round) + 1n) }
 }

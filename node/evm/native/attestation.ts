@@ -10,13 +10,13 @@ import { readAtTurn, writeAtTurn } from '#node/evm/native/host-storage.ts'
 import type { NativeContext, NativeOutcome } from '#node/evm/native-types.ts'
 import type { Log } from '#shared/chain/types.ts'
 import type { StorageWrite } from '#shared/codec/solidity-storage.ts'
-import { readFrom } from '#shared/codec/solidity-storage.ts'
-import { fundingWrite, readFeed, readLastRound, readSourceSet } from '#shared/oracle/feed-registry.ts'
+import { fundingWrite, readFeed, readRoundMark, readSourceSet, roundWrite } from '#shared/oracle/feed-registry.ts'
 import { attestationGas } from '#shared/oracle/gas.ts'
-import { roundWrite, storeMedian } from '#shared/oracle/round-storage.ts'
+import { storeMedian } from '#shared/oracle/round-storage.ts'
 import type { AttestationTx, SourceSet } from '#shared/oracle/types.ts'
 import type { FeedMedian } from '#shared/oracle/verify-attestation.ts'
 import { verifyAttestation } from '#shared/oracle/verify-attestation.ts'
+import { ROUNDS_PER_BLOCK_MAX } from '#shared/params.ts'
 import { FEED_REGISTRY, FEE_COLLECTOR } from '#shared/system.ts'
 
 type Changes = Readonly<{ writes: readonly StorageWrite[]; logs: readonly Log[]; reports: number }>
@@ -53,8 +53,9 @@ export async function executeAttestation(
   const leastGas = BigInt(attestationGas(tx, 0, 0))
   if (leastGas > context.gasLeft) return { skip: 'ATTESTATION_BUDGET' }
   if (set.fundingWei < leastGas * context.baseFeeWei) return { skip: 'FUNDS' }
-  const lastRound = await readAtTurn(readLastRound(set.id, tx.shard, crypto), host)
-  if (readFrom(readLastRound(set.id, tx.shard, crypto), context.parent.state) !== lastRound) return { skip: 'ONE_PER_BLOCK' }
+  const { lastRound, height, count } = await readAtTurn(readRoundMark(set.id, tx.shard, crypto), host)
+  const before = height === context.number ? count : 0
+  if (before >= ROUNDS_PER_BLOCK_MAX) return { skip: 'ROUNDS_PER_BLOCK' }
   const verdict = verifyAttestation(tx, set, { chainId, genesisHash, blockTimeMs: context.timeMs, lastRound }, crypto)
   if (!verdict.ok) return { skip: verdict.code }
   const { medians } = verdict
@@ -66,7 +67,7 @@ export async function executeAttestation(
   if (set.fundingWei < costWei || !(await host.transfer(FEED_REGISTRY, FEE_COLLECTOR, costWei))) return { skip: 'FUNDS' }
   await writeAtTurn(host, FEED_REGISTRY, [
     ...writes,
-    roundWrite(set.id, tx.shard, tx.round, crypto),
+    roundWrite(set.id, tx.shard, { lastRound: tx.round, height: context.number, count: before + 1 }, crypto),
     fundingWrite(set, set.fundingWei - costWei, crypto),
   ])
   for (const log of logs) host.log(log)

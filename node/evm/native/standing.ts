@@ -14,7 +14,7 @@ import type { NativeTransaction } from '#node/pool/native-transaction.ts'
 import { entryToJson } from '#shared/api/entry.ts'
 import type { zExplainRead } from '#shared/api/chain-reads.ts'
 import { readFrom } from '#shared/codec/solidity-storage.ts'
-import { readLastRound, readSourceSet } from '#shared/oracle/feed-registry.ts'
+import { readRoundMark, readSourceSet } from '#shared/oracle/feed-registry.ts'
 import { attestationGas } from '#shared/oracle/gas.ts'
 import type { AttestationTx } from '#shared/oracle/types.ts'
 import { verifyAttestation } from '#shared/oracle/verify-attestation.ts'
@@ -44,7 +44,7 @@ function refuseAttestation(tx: AttestationTx, { parent, timeMs, baseFeeWei }: Fo
   const set = readFrom(readSourceSet(tx.sourceSet, crypto), parent.state)
   if (set === null) return 'SOURCE_SET'
   if (set.fundingWei < BigInt(attestationGas(tx, 0, 0)) * baseFeeWei) return 'FUNDS'
-  const lastRound = readFrom(readLastRound(set.id, tx.shard, crypto), parent.state)
+  const { lastRound } = readFrom(readRoundMark(set.id, tx.shard, crypto), parent.state)
   const verdict = verifyAttestation(tx, set, { chainId, genesisHash, blockTimeMs: timeMs, lastRound }, crypto)
   return verdict.ok ? null : verdict.code
 }

@@ -2,10 +2,18 @@
 import { fromHex } from '#node/evm/hex.ts'
 import { feedRegistryAbi } from '#shared/api/abi/feed-registry.ts'
 import { toWord } from '#shared/codec/solidity-storage.ts'
-import { readFeed, readHistory, readLastRound, readReporters, readSourceSet, readSourceSetIds } from '#shared/oracle/feed-registry.ts'
+import {
+  readFeed,
+  readHistory,
+  readReporters,
+  readRoundMark,
+  roundWrite,
+  readSourceSet,
+  readSourceSetIds,
+} from '#shared/oracle/feed-registry.ts'
 import type { Feed } from '#shared/oracle/feed-registry.ts'
 import { feedId, reportDigest, sourceSetId } from '#shared/oracle/ids.ts'
-import { isStored, roundWrite, storeMedian } from '#shared/oracle/round-storage.ts'
+import { isStored, storeMedian } from '#shared/oracle/round-storage.ts'
 import { sortedSet } from '#shared/oracle/set-storage.ts'
 import type { SourceSetSpec } from '#shared/oracle/set-storage.ts'
 import type { FeedMedian } from '#shared/oracle/verify-attestation.ts'
@@ -160,7 +168,8 @@ function post(world: World, round: number, value: bigint, change: Partial<FeedMe
   const feed = world.read(readFeed(SP500, suite)) as Feed
   const set = world.read(readSourceSet(SET, suite))
   const { writes, sequence } = world.read(storeMedian(feed, median(value, round * 1500 + 100, change), round, set?.members ?? [], suite))
-  for (const write of [...writes, roundWrite(SET, 0, round, suite)]) world.state.setSlot(FEED_REGISTRY, write.slot, fromHex(write.value))
+  for (const write of [...writes, roundWrite(SET, 0, { lastRound: round, height: 7, count: 3 }, suite)])
+    world.state.setSlot(FEED_REGISTRY, write.slot, fromHex(write.value))
   return sequence
 }
 
@@ -192,8 +201,8 @@ describe('history', () => {
     })
     expect(await registry.call('bounds', [SP500])).toEqual([1n, 3n])
     expect(await registry.call('nextRound', [SET, 0])).toBe(105n)
-    expect(world.read(readLastRound(SET, 0, suite))).toBe(104)
-    expect(world.read(readLastRound(SET, 1, suite))).toBe(-1)
+    expect(world.read(readRoundMark(SET, 0, suite))).toEqual({ lastRound: 104, height: 7, count: 3 })
+    expect(world.read(readRoundMark(SET, 1, suite))).toEqual({ lastRound: -1, height: 0, count: 0 })
     const { reports, oldest } = world.read(readHistory(SP500, 1n, 10, suite))
     expect(oldest).toBe(1n)
     expect(reports.map(({ sequence, value, afterGap }) => [sequence, value, afterGap])).toEqual([

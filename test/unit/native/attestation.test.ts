@@ -1,6 +1,6 @@
 /** Attestation transactions at their turn: what is stored, who pays, and everything that is refused. @module */
 import { feedRegistryAbi } from '#shared/api/abi/feed-registry.ts'
-import { readHistory, readLastRound, readLatestReport, readSourceSet } from '#shared/oracle/feed-registry.ts'
+import { readHistory, readRoundMark, readLatestReport, readSourceSet } from '#shared/oracle/feed-registry.ts'
 import type { AttestationTx, Batch, Leaf } from '#shared/oracle/types.ts'
 import { FEED_REGISTRY } from '#shared/system.ts'
 import {
@@ -59,7 +59,7 @@ describe('an attestation', () => {
     ])
     expect(chain.read(readLatestReport(PRICE, suite))).toMatchObject({ sequence: 1n, value: 100n, firstRound: round, lastRound: round })
     expect(chain.read(readLatestReport(RAIN, suite))).toBeNull()
-    expect(chain.read(readLastRound(SET, 0, suite))).toBe(round)
+    expect(chain.read(readRoundMark(SET, 0, suite)).lastRound).toBe(round)
   })
 
   it('of an even number of values takes the lower middle, negative ones too', async () => {
@@ -154,14 +154,15 @@ describe('an attestation is skipped', () => {
     expect((await chain.block([soon], late)).skipped).toMatchObject([{ code: 'ROUND_EXPIRED' }])
   })
 
-  it('when its shard had a round in this block already', async () => {
+  it('when its shard had four rounds in this block already', async () => {
     const chain = await chainWithSet()
     const round = chain.roundAt()
-    const txs = [await attest(chain, { round: round - 1 }), await attest(chain, { round })]
-    const { receipts, skipped } = await chain.block(txs)
-    expect(receipts.length).toBe(1)
-    expect(skipped).toMatchObject([{ code: 'ONE_PER_BLOCK' }])
-    expect(chain.read(readLastRound(SET, 0, suite))).toBe(round - 1)
+    const txs = await Promise.all([4, 3, 2, 1, 0].map((back) => attest(chain, { round: round - back })))
+    const { receipts, skipped } = await chain.block(txs.toReversed())
+    expect(receipts.length).toBe(4)
+    expect(skipped).toMatchObject([{ code: 'ROUNDS_PER_BLOCK' }])
+    expect(chain.read(readLatestReport(PRICE, suite))).toMatchObject({ firstRound: round - 4, lastRound: round - 1, sequence: 1n })
+    expect((await chain.block([txs[4] ?? '0x'])).receipts.length).toBe(1)
   })
 
   it('when no feed reached a quorum', async () => {

@@ -101,12 +101,11 @@ describe('an attestation', () => {
     expect(code(await pool.add(await attestation(7, 2), 'gossip'))).toBe('ROUND_TAKEN')
     expect(pool.select(chain.head(), 0, 1).map(bytesToHex)).toEqual([bytesToHex(fuller)])
   })
-  it('of the oldest round is selected, one per shard', async () => {
+  it('of the oldest rounds is selected in their order, as many as a block may hold', async () => {
     const { pool, chain } = poolWith()
-    const older = await attestation(7, 3)
-    await pool.add(await attestation(8, 3), 'gossip')
-    await pool.add(older, 'gossip')
-    expect(pool.select(chain.head(), 0, 1).map(bytesToHex)).toEqual([bytesToHex(older)])
+    const rounds = await Promise.all([7, 8, 9, 10, 11].map((round) => attestation(round, 3)))
+    for (const raw of rounds.toReversed()) await pool.add(raw, 'gossip')
+    expect(pool.select(chain.head(), 0, 1).map(bytesToHex)).toEqual(rounds.slice(0, 4).map(bytesToHex))
   })
   it('comes last in a package, triggers first', async () => {
     const { pool, chain } = poolWith()
