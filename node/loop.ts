@@ -197,9 +197,15 @@ class Driver {
       }
       case 'checkPackage': {
         const { hash } = effect.package
-        const reason = packaging.checkPackage(effect.package)
-        if (reason !== null) log.warn('package-refused', { package: hash, reason })
-        queueMicrotask(() => this.handle({ kind: 'packageChecked', packageHash: hash, valid: reason === null }))
+        this.#run(
+          'checkPackage',
+          async () => packaging.checkPackage(effect.package),
+          'CHECK_FAILED',
+          (reason) => {
+            if (reason !== null) log.warn('package-refused', { package: hash, reason })
+            this.handle({ kind: 'packageChecked', packageHash: hash, valid: reason === null })
+          },
+        )
         return
       }
       case 'buildBlock': {

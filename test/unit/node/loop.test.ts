@@ -140,6 +140,7 @@ describe('driver of the consensus machine', () => {
   it('answers every piece of work, with the empty answer when the work fails', async () => {
     const work: HhcmEffect[] = [
       { kind: 'buildPackage', slot: 5, lane: 1, parentHash: hash('03') },
+      { kind: 'checkPackage', package: { hash: hash('05') } as never },
       { kind: 'buildBlock', input },
       { kind: 'execute', block: { hash: hash('04'), header: { number: 9 } } as never, input },
     ]
@@ -151,17 +152,24 @@ describe('driver of the consensus machine', () => {
     await settle()
     expect(good.events.slice(1)).toEqual([
       { kind: 'packageBuilt', slot: 5, lane: 1, parentHash: hash('03'), txs: [Uint8Array.of(1)] },
+      { kind: 'packageChecked', packageHash: hash('05'), valid: true },
       { kind: 'blockBuilt', slot: 5, parentHash: hash('03'), roots: null },
       { kind: 'executed', blockHash: hash('04'), valid: true },
     ])
     const bad = run(onMessage(...work), {
-      packaging: { buildPackage: fails, checkPackage: () => null },
+      packaging: {
+        buildPackage: fails,
+        checkPackage: () => {
+          throw new Error('out of cheese')
+        },
+      },
       chain: { buildBlock: fails, executeBlock: fails, lastRefusal: () => null },
     })
     bad.loop.onGossip('vote', voteBytes, 'p')
     await settle()
     expect(bad.events.slice(1)).toEqual([
       { kind: 'packageBuilt', slot: 5, lane: 1, parentHash: hash('03'), txs: [] },
+      { kind: 'packageChecked', packageHash: hash('05'), valid: false },
       { kind: 'blockBuilt', slot: 5, parentHash: hash('03'), roots: null },
       { kind: 'executed', blockHash: hash('04'), valid: false },
     ])
