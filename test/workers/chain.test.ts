@@ -209,7 +209,7 @@ describe('following', () => {
 
 describe('a report that comes while a row is being judged', () => {
   it('is not lost', async () => {
-    const entry = entryOf(compare, { cursor: 2n })
+    const entry = entryOf(compare, { cursor: 1n })
     funded(chain.addBlock([GENESIS]), entry.id)
     publish(reportOf(3n, 149_999n))
     await eventually('the row', () => env.DB.prepare('SELECT id FROM entries WHERE id = ?').bind(entry.id).first())
@@ -218,7 +218,7 @@ describe('a report that comes while a row is being judged', () => {
     let isHeld = false
     vi.stubGlobal('fetch', async (input: RequestInfo | URL, init?: RequestInit) => {
       const response = await chain.fetch(input, init)
-      if (!isHeld && typeof init?.body === 'string' && init.body.includes('fusion_read')) {
+      if (!isHeld && typeof init?.body === 'string' && init.body.includes('"after":"1"')) {
         isHeld = true
         await held
       }
