@@ -76,6 +76,17 @@ function refusalOf(fault: DecodeError): PoolRefusal {
   return refuse('MALFORMED', `rlp: ${fault.message}`)
 }
 
+/** A judgement that fails is a refusal: what a peer sent must neither stop this node nor stay in the pool. */
+function guarded(validate: NativeValidator): NativeValidator {
+  return async (native, head) => {
+    try {
+      return await validate(native, head)
+    } catch (cause) {
+      return refuse('NOT_JUDGED', `not judged: ${cause instanceof Error ? cause.message : String(cause)}`)
+    }
+  }
+}
+
 class Transactions {
   readonly #options: PoolOptions
   readonly #decoded = new Lru<PooledForm>(SENDERS_KEPT)
@@ -91,7 +102,7 @@ class Transactions {
   constructor(options: PoolOptions) {
     this.#options = options
     this.users = new UserPool(USER_PER_LANE_MAX * options.laneCount)
-    this.natives = new NativePool(options.validateNative)
+    this.natives = new NativePool(guarded(options.validateNative))
   }
 
   decode(raw: Uint8Array): PooledForm {

@@ -134,6 +134,21 @@ describe('native transactions', () => {
     const signature = { yParity: 0, r: `0x${'05'.padStart(64, '0')}`, s: `0x${'01'.padStart(64, '0')}` } as const
     expect(await refused(encodeTriggerTx({ ...tx, signature }))).toMatchObject({ code: 'SIGNATURE_INVALID' })
   })
+  it('whose judgement fails are refused, and leave when it fails on a new head', async () => {
+    let isBroken = true
+    const { pool, advance } = createTestPool({
+      validateNative: () => (isBroken ? Promise.reject(new Error('bug')) : Promise.resolve(null)),
+    })
+    const raw = await trigger(0)
+    expect(await pool.add(raw, 'gossip')).toEqual({ code: 'NOT_JUDGED', message: 'not judged: bug' })
+    isBroken = false
+    advance([])
+    expect(await pool.add(raw, 'gossip')).toHaveProperty('hash')
+    isBroken = true
+    advance([])
+    await pool.settled()
+    expect(pool.size()).toBe(0)
+  })
   it('judged at the same time still keep to two per occurrence', async () => {
     const { pool } = createTestPool({ validateNative: () => new Promise((resolve) => setTimeout(() => resolve(null), 5)) })
     const raws = await Promise.all([0, 1, 2].map((index) => trigger(index)))
