@@ -31,6 +31,8 @@ export function formatLine(timeMs: number, level: Level, part: string, event: st
 
 /** A logger that drops what is below `least`. */
 export function createLogger(part: string, least: Level, filePath: string | null): Logger {
+  // Whoever reads stderr may end before this process does; the file still has every line.
+  process.stderr.on('error', () => undefined)
   const file = filePath === null ? null : openSync(filePath, 'a', 0o600)
   const write = (level: Level, event: string, fields: Fields = {}): void => {
     if (ORDER.indexOf(level) < ORDER.indexOf(least)) return

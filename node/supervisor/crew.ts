@@ -21,8 +21,11 @@ export function createCrew(dataDir: string, print: (line: string) => void): Crew
   let isStopping = false
 
   const remember = (): void => {
-    const running = children.filter((child) => child.running())
-    rememberGroups(dataDir, { supervisor: process.pid, groups: running.map(({ pid, name }) => ({ pid, name })) })
+    rememberGroups(
+      dataDir,
+      process.pid,
+      children.filter((child) => child.running()),
+    )
   }
   const start = async (command: ChildCommand): Promise<Child> => {
     const child = await startChild(command)

@@ -10,8 +10,11 @@ const MARKER = '.fusion-data'
 const MARKER_TEXT = 'This folder belongs to a FUSION development network. "npm start -- --fresh" deletes it.\n'
 const GROUPS = 'processes.json'
 
-const groupsSchema = z.strictObject({ supervisor: z.int(), groups: z.array(z.strictObject({ pid: z.int().positive(), name: z.string() })) })
-export type ProcessGroups = z.output<typeof groupsSchema>
+const groupsSchema = z.strictObject({
+  supervisor: z.int(),
+  /** `startedAt` tells a process from a later one of the same number. */
+  groups: z.array(z.strictObject({ pid: z.int().positive(), name: z.string(), startedAt: z.string() })),
+})
 
 /**
  * Creates the folder and its marker, or accepts one that has it; wipes it first when `fresh`.
@@ -30,24 +33,25 @@ export function openDataDir(path: string, fresh: boolean): void {
   writeFileSync(marker, MARKER_TEXT)
 }
 
+/** A column of the process table for one process, empty when there is none of that number. */
+function psColumn(pid: number, column: 'command' | 'lstart'): string {
+  try {
+    return execFileSync('ps', ['-o', `${column}=`, '-p', String(pid)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+  } catch {
+    // ps ends with 1 for a process that does not exist.
+    return ''
+  }
+}
+
 /** Remembers the running process groups, so that a later start can end what a killed supervisor left behind. */
-export function rememberGroups(path: string, groups: ProcessGroups): void {
-  writeFileSync(join(path, GROUPS), `${JSON.stringify(groups)}\n`)
+export function rememberGroups(path: string, supervisor: number, groups: readonly Readonly<{ pid: number; name: string }>[]): void {
+  const known = groups.map(({ pid, name }) => ({ pid, name, startedAt: psColumn(pid, 'lstart') }))
+  writeFileSync(join(path, GROUPS), `${JSON.stringify({ supervisor, groups: known })}\n`)
 }
 
 /** Forgets them after a clean stop. */
 export function forgetGroups(path: string): void {
   rmSync(join(path, GROUPS), { force: true })
-}
-
-/** Command line of a process, empty when there is none of that number. */
-function commandLine(pid: number): string {
-  try {
-    return execFileSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
-  } catch {
-    // ps ends with 1 for a process that does not exist.
-    return ''
-  }
 }
 
 /** Whether a living process belongs to the group; the dead that nobody has collected yet do not count. */
@@ -59,15 +63,24 @@ function groupAlive(groupId: number): boolean {
   })
 }
 
+async function groupGone(groupId: number, withinMs: number): Promise<boolean> {
+  const deadline = Date.now() + withinMs
+  while (groupAlive(groupId)) {
+    if (Date.now() > deadline) return false
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  return true
+}
+
 /** Ends a process group that is not our child: asks, waits, then insists. */
 async function endGroup(groupId: number, graceMs: number): Promise<void> {
   signalGroup(groupId, 'SIGTERM')
-  const deadline = Date.now() + graceMs
-  while (groupAlive(groupId) && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 100))
+  if (await groupGone(groupId, graceMs)) return
   signalGroup(groupId, 'SIGKILL')
+  await groupGone(groupId, graceMs)
 }
 
-function readGroups(path: string): ProcessGroups | null {
+function readGroups(path: string): z.output<typeof groupsSchema> | null {
   const file = join(path, GROUPS)
   if (!existsSync(file)) return null
   try {
@@ -79,19 +92,19 @@ function readGroups(path: string): ProcessGroups | null {
 }
 
 /**
- * Ends the process groups a killed supervisor left behind; a group counts only when its leader's command line still names this folder.
+ * Ends the process groups a killed supervisor left behind; a group counts only when its leader started when it was remembered to.
  * Returns their names. @throws {DecodeError} ALREADY_RUNNING when that supervisor is alive
  */
 export async function endLeftovers(path: string): Promise<readonly string[]> {
   const known = readGroups(path)
   if (known === null) return []
-  if (known.supervisor !== process.pid && commandLine(known.supervisor).includes('supervisor'))
+  if (known.supervisor !== process.pid && psColumn(known.supervisor, 'command').includes('supervisor'))
     throw new DecodeError(
       'ALREADY_RUNNING',
       resolve(path),
       `process ${known.supervisor} already runs a network here; stop it with Ctrl-C or kill ${known.supervisor}`,
     )
-  const ours = known.groups.filter(({ pid }) => commandLine(pid).includes(resolve(path)))
+  const ours = known.groups.filter(({ pid, startedAt }) => startedAt !== '' && psColumn(pid, 'lstart') === startedAt)
   await Promise.all(ours.map(({ pid }) => endGroup(pid, 5_000)))
   forgetGroups(path)
   return ours.map(({ name }) => name)

@@ -114,6 +114,29 @@ describe('npm start', () => {
     }
   })
 
+  it('tells when a validator is killed, goes on, and takes it back when its command line is run again', async () => {
+    const { processes, rpcUrls, validators } = await ready()
+    const victim = processes.find(({ name }) => name === 'validator-3')
+    if (victim === undefined) throw new Error('validator-3 is in the ready file')
+    process.kill(victim.pid, 'SIGKILL')
+    await waitFor(async () => (output.includes('validator-3 killed by SIGKILL') ? true : null), { what: 'the notice', timeoutMs: 10_000 })
+    const head = (await blockOf(rpcUrls[0] ?? '', 'latest'))?.number ?? 0
+    await waitFor(async () => (((await blockOf(rpcUrls[0] ?? '', 'finalized'))?.number ?? 0) > head ? true : null), {
+      what: 'finality without it',
+      timeoutMs: 60_000,
+    })
+    const { command, args, cwd } = victim.command
+    const again = spawn(command, [...args], { cwd, stdio: 'ignore' })
+    await waitFor(async () => (((await blockOf(rpcUrls[3] ?? '', 'finalized'))?.number ?? 0) > head ? true : null), {
+      what: 'the validator catching up',
+      timeoutMs: 60_000,
+    })
+    expect(validators[3]?.rpcUrl).toBe(rpcUrls[3])
+    const gone = ended(again)
+    again.kill('SIGTERM')
+    expect((await gone).code).toBe(0)
+  })
+
   it('says which port is taken and starts nothing', async () => {
     const first = offset
     offset = (await freePorts(4)).offset
@@ -141,5 +164,19 @@ describe('npm start', () => {
     expect(after.genesisHash).toBe(before.genesisHash)
     expect(after.demo).toEqual(before.demo)
     expect((await blockOf(after.rpcUrls[3] ?? '', final?.number ?? 0))?.hash).toBe(final?.hash)
+  })
+
+  it('ends what a killed supervisor left behind before it starts again', async () => {
+    const { processes, genesisHash } = await ready()
+    const gone = ended(child)
+    child.kill('SIGKILL')
+    await gone
+    expect(await portIsFree(8545 + offset)).toBe(false)
+    rmSync(readyPath)
+    child = start(['--no-demo', '--ready-file', readyPath])
+    const after = await ready()
+    expect(output).toContain('ended what an earlier start left running')
+    expect(after.genesisHash).toBe(genesisHash)
+    expect(after.processes.map(({ pid }) => pid)).not.toContain(processes[0]?.pid)
   })
 })

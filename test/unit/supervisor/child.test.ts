@@ -109,12 +109,16 @@ describe('data folder', () => {
     openDataDir(own, true)
   })
 
-  it('rids itself of processes that name it and leaves others alone', async () => {
+  it('rids itself of processes it remembers and leaves those alone that only have their number', async () => {
     const own = join(folder, 'leftovers')
     openDataDir(own, false)
-    const mine = await shell('mine', 'while true; do sleep 0.1; done', [own])
-    const other = await shell('other', 'while true; do sleep 0.1; done', ['elsewhere'])
-    rememberGroups(own, { supervisor: 999_999_999, groups: [mine, other].map(({ pid, name }) => ({ pid, name })) })
+    const mine = await shell('mine', 'while true; do sleep 0.1; done')
+    const other = await shell('other', 'while true; do sleep 0.1; done')
+    rememberGroups(own, 999_999_999, [mine, other])
+    const file = join(own, 'processes.json')
+    const known = JSON.parse(readFileSync(file, 'utf8')) as { groups: { name: string; startedAt: string }[] }
+    const changed = known.groups.map((group) => (group.name === 'other' ? { ...group, startedAt: 'Mon Jan  1 00:00:00 2024' } : group))
+    writeFileSync(file, JSON.stringify({ ...known, groups: changed }))
     expect(await endLeftovers(own)).toEqual(['mine'])
     await mine.exited
     expect(other.running()).toBe(true)
@@ -126,7 +130,7 @@ describe('data folder', () => {
     const own = join(folder, 'twice')
     openDataDir(own, false)
     const first = await shell('first', 'while true; do sleep 0.1; done', ['supervisor.ts'])
-    rememberGroups(own, { supervisor: first.pid, groups: [] })
+    rememberGroups(own, first.pid, [])
     await expect(endLeftovers(own)).rejects.toThrow(/ALREADY_RUNNING/)
     await first.stop(500)
   })

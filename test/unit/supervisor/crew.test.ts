@@ -40,7 +40,7 @@ describe('crew', () => {
     expect(stays.running()).toBe(true)
     expect(JSON.parse(readFileSync(join(folder, 'processes.json'), 'utf8'))).toEqual({
       supervisor: process.pid,
-      groups: [{ pid: stays.pid, name: 'validator-0' }],
+      groups: [{ pid: stays.pid, name: 'validator-0', startedAt: expect.stringMatching(/\d\d:\d\d:\d\d/) as string }],
     })
     expect(readyParts(crew.children()).map(({ name }) => name)).toEqual(['validator-0'])
     await crew.stopAll()
