@@ -1,6 +1,9 @@
 /** Attestation transactions at their turn: what is stored, who pays, and everything that is refused. @module */
+import type { NativeHost } from '#node/chain-reader.ts'
 import { feedRegistryAbi } from '#shared/api/abi/feed-registry.ts'
+import { hexToBytes } from '#shared/bytes.ts'
 import { readHistory, readRoundMark, readLatestReport, readSourceSet } from '#shared/oracle/feed-registry.ts'
+import { decodeAttestationTx } from '#shared/oracle/transaction.ts'
 import type { AttestationTx, Batch, Leaf } from '#shared/oracle/types.ts'
 import { FEED_REGISTRY } from '#shared/system.ts'
 import {
@@ -163,6 +166,38 @@ describe('an attestation is skipped', () => {
     expect(skipped).toMatchObject([{ code: 'ROUNDS_PER_BLOCK' }])
     expect(chain.read(readLatestReport(PRICE, suite))).toMatchObject({ firstRound: round - 4, lastRound: round - 1, sequence: 1n })
     expect((await chain.block([txs[4] ?? '0x'])).receipts.length).toBe(1)
+  })
+
+  it('when the gas left for attestations does not cover it, before and after its signatures are checked', async () => {
+    const chain = await chainWithSet()
+    const tx = decodeAttestationTx(hexToBytes(await attest(chain)))
+    const { view } = chain.fixture
+    const host: NativeHost = {
+      storage: (address, slot) => Promise.resolve(view.storage(address, slot)),
+      code: (address) => Promise.resolve(view.code(address)),
+      setStorage: () => Promise.reject(new Error('nothing may be written')),
+      balance: () => Promise.reject(new Error('not asked')),
+      transfer: () => Promise.reject(new Error('nothing may be paid')),
+      call: () => Promise.reject(new Error('nothing may be called')),
+      log: () => undefined,
+    }
+    const outcome = (gasLeft: bigint) =>
+      chain.natives.executors.attestation(host, tx, {
+        parent: chain.parentView(),
+        number: chain.header.number + 1,
+        slot: chain.header.slot + 1,
+        timeMs: chain.timeMs + SLOT_MS,
+        baseFeeWei: 1n,
+        triggerBaseFeeWei: 1n,
+        author: tx.submitter,
+        packageAuthor: tx.submitter,
+        txHash: SET,
+        gasLeft,
+        crypto: suite,
+      })
+    expect(await outcome(43_499n)).toEqual({ skip: 'ATTESTATION_BUDGET' })
+    expect(await outcome(108_499n)).toEqual({ skip: 'ATTESTATION_BUDGET' })
+    await expect(outcome(108_500n)).rejects.toThrow('nothing may be paid')
   })
 
   it('when no feed reached a quorum', async () => {

@@ -40,6 +40,8 @@ export { FSN, accounts, addressOf, validators }
 export const AUTHOR: Address = validators[0]?.address ?? '0x'
 export const START_MS = 1_700_000_000_500
 export const SLOT_MS = DEVNET_PARAMS.slotMs
+/** Call gas with which a timing trigger takes all but half of the block's trigger budget: two fit, three do not. */
+export const HALF_BUDGET_GAS = Number(DEVNET_PARAMS.blockGasLimit / 8n) - 26_000
 const account = (index: number): HDAccount => {
   const found = accounts[index]
   if (found === undefined) throw new Error('no such account')

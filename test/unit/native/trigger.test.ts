@@ -15,6 +15,7 @@ import {
   AUTHOR,
   EDGE,
   FSN,
+  HALF_BUDGET_GAS,
   NativeChain,
   OWNER,
   SLOT_MS,
@@ -35,6 +36,9 @@ const TIP = 10n ** 14n
 const DEAD: Address = `0x${'de'.repeat(20)}`
 /** Runtime code that reverts at once: PUSH0 PUSH0 REVERT. */
 const REVERTER: Hex = '0x625f5ffd5f526003601df3'
+
+/** Creation code of a contract that burns all its gas: its runtime is INVALID. */
+const BURNER: Hex = '0x60fe5f5360015ff3'
 
 /** Every three seconds from the genesis on. */
 const everyThree = (to: Address, change: Partial<TriggerDescription> = {}): TriggerDescription => ({
@@ -238,14 +242,18 @@ describe('a trigger transaction is skipped', () => {
 
   it('when the budget of the block has no room for it', async () => {
     const chain = new NativeChain()
-    const heartbeat = await chain.deploy(heartbeatAbi, heartbeatCreation, [owner])
-    // 15 M × 25 % is room for two fires of 1.8 M, and a third is one too many while none has used its gas.
-    const heavy = everyThree(heartbeat, { action: { ...everyThree(heartbeat).action, gasLimit: 1_800_000 } })
+    const burner = await chain.deploy([], BURNER, [])
+    const heavy = everyThree(burner, { action: { ...everyThree(burner).action, gasLimit: HALF_BUDGET_GAS } })
     for (let index = 0; index < 3; index++) await chain.register({ ...heavy, name: `heavy ${index}` })
-    await untilDue(chain)
     await chain.block()
     await chain.block()
-    expect((await chain.due()).length).toBe(2)
+    const due = await chain.due()
+    expect(due.length).toBe(2)
+    const third = [0n, 1n, 2n].map((counter) => entryId(owner, counter)).find((id) => !due.some((raw) => raw.includes(id.slice(2))))
+    const { occurrence } = decodeTriggerTx(hexToBytes(due[0] ?? '0x'))
+    const { receipts, skipped } = await chain.block([...due, altered(due[0] ?? '0x', { entryId: third ?? '0x', occurrence })])
+    expect(receipts.map(({ status, gasUsed }) => [status, gasUsed])).toEqual([0, 1].map(() => [0, BigInt(HALF_BUDGET_GAS + 26_000)]))
+    expect(skipped).toMatchObject([{ code: 'TRIGGER_BUDGET' }])
   })
 })
 
