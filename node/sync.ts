@@ -131,24 +131,21 @@ class Fetcher {
       .network()
       .peers()
       .toSorted((left, right) => (right.status?.headNumber ?? 0) - (left.status?.headNumber ?? 0))
-    for (const { id } of peers) {
-      const reached = await this.#syncFrom(id, fromNumber)
-      if (reached === null) continue
-      if (reached > fromNumber) this.#parts.onNotice('synced', { from: fromNumber, to: reached, peer: id })
-      return
-    }
+    // Who claims most may have nothing: every peer is asked for what the ones before did not give.
+    let number = fromNumber
+    for (const { id } of peers) number = await this.#syncFrom(id, number)
+    if (number > fromNumber) this.#parts.onNotice('synced', { from: fromNumber, to: number })
   }
 
-  /** Height reached, null when the peer was of no use. */
-  async #syncFrom(peer: string, fromNumber: Height): Promise<Height | null> {
+  /** Height reached with this peer; the same as before when it was of no use. */
+  async #syncFrom(peer: string, fromNumber: Height): Promise<Height> {
     let number = fromNumber
     for (;;) {
       const blocks = await this.#ask(peer, 'blocks', encodeBlockRange({ from: number + 1, count: BLOCKS_PER_ANSWER }), decodeFullBlocks)
-      if (blocks === null) return null
-      const last = blocks.at(-1)
-      if (last === undefined) return number
+      const last = blocks?.at(-1)
+      if (blocks === null || last === undefined || last.envelope.header.number <= number) return number
       for (const block of blocks) this.#take(block, peer)
-      if (!(await this.#stored(last.envelope.hash))) return null
+      if (!(await this.#stored(last.envelope.hash))) return number
       number = last.envelope.header.number
     }
   }

@@ -171,6 +171,17 @@ describe('fetching', () => {
     expect(penalties).toEqual(['liar RLP_INVALID'])
   })
 
+  it('takes from others what a peer that claims most does not give', async () => {
+    const blocks = chainOf(3)
+    const boaster: Peer = { id: 'boaster', head: 1e9, answer: async () => Uint8Array.of(0xc0) }
+    const partial: Peer = { ...honest('partial', blocks.slice(0, 1)), head: 1e6 }
+    const { syncer, delivered, notices } = syncerOf([boaster, partial, honest('good', blocks)])
+    syncer.sync(0)
+    await settle()
+    expect(delivered).toEqual(['partial 1', 'good 2', 'good 3'])
+    expect(notices).toEqual(['synced {"from":0,"to":3}'])
+  })
+
   it('asks the named peer first, then others, for one object, and takes no other object for it', async () => {
     const blocks = chainOf(3)
     const wanted = blocks[1]?.envelope.hash ?? '0x'
