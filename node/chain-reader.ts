@@ -1,5 +1,5 @@
 /** What JSON-RPC, pool and network may ask of the chain; implemented by node/chain.ts over the store. @module */
-import type { Log, Receipt, StateView } from '#shared/chain/types.ts'
+import type { Log, Receipt, Refusal, StateView } from '#shared/chain/types.ts'
 import type { BlockEnvelope, Header, Package } from '#shared/hhcm/types.ts'
 import type { Address, Hash, Height, Wei } from '#shared/types.ts'
 
@@ -80,7 +80,7 @@ export type EvmCaller = Readonly<{
   ) => Promise<Readonly<{ accessList: readonly Readonly<{ address: Address; storageKeys: readonly Hash[] }>[]; result: CallResult }>>
 }>
 
-export type PoolRefusal = Readonly<{ code: string; message: string }>
+export type PoolRefusal = Refusal
 
 /** Transactions waiting for a lane. Native types live in the same pool under their own rules. */
 export type TransactionPool = Readonly<{

@@ -1,7 +1,7 @@
 /** Delegations an EIP-7702 transaction sets before it runs. Source: EIP-7702. @module */
 import { fromHex } from '#node/evm/hex.ts'
 import type { Machine } from '#node/evm/machine.ts'
-import type { Authorization, UserTransaction } from '#node/pool/transaction.ts'
+import type { Authorization, UserTransaction } from '#shared/chain/user-transaction.ts'
 import { bigintToBytes, concatBytes } from '#shared/bytes.ts'
 import { encodeRlp } from '#shared/codec/rlp.ts'
 import type { CryptoSuite } from '#shared/crypto/suite.ts'

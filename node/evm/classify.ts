@@ -1,8 +1,8 @@
 /** Raw transactions of packages, decoded once and put into the order of the block. Source: docs/protocol.md, order inside a block. @module */
 import { toHex } from '#node/evm/hex.ts'
 import type { NativeExecutors, ParentView } from '#node/evm/native-types.ts'
-import { decodeUserTransaction } from '#node/pool/transaction.ts'
-import type { UserTransaction } from '#node/pool/transaction.ts'
+import { decodeUserTransaction } from '#shared/chain/user-transaction.ts'
+import type { UserTransaction } from '#shared/chain/user-transaction.ts'
 import type { CryptoSuite } from '#shared/crypto/suite.ts'
 import { DecodeError } from '#shared/fault.ts'
 import { mergeOrder } from '#shared/hhcm/merge.ts'

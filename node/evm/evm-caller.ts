@@ -8,7 +8,7 @@ import type { Machine } from '#node/evm/machine.ts'
 import { runCall } from '#node/evm/parent-view.ts'
 import { EMPTY_CODE_HASH } from '#node/evm/state-db.ts'
 import { EMPTY_ROOT } from '#node/evm/trie.ts'
-import { intrinsicGas } from '#node/pool/transaction.ts'
+import { intrinsicGas } from '#shared/chain/user-transaction.ts'
 import type { Header } from '#shared/hhcm/types.ts'
 import type { Address, Hash } from '#shared/types.ts'
 

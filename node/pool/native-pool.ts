@@ -5,7 +5,7 @@
  */
 import type { PoolRefusal } from '#node/chain-reader.ts'
 import type { AttestationTransaction, NativeTransaction, TriggerTransaction } from '#node/pool/native-transaction.ts'
-import { refuse } from '#node/pool/rules.ts'
+import { refuse } from '#shared/chain/user-rules.ts'
 import type { StateView } from '#shared/chain/types.ts'
 import type { Header } from '#shared/hhcm/types.ts'
 import { ROUNDS_PER_BLOCK_MAX } from '#shared/params.ts'

@@ -1,8 +1,8 @@
 /** User transactions waiting for a block: one queue per sender by nonce, best payers first across senders. @module */
 import type { PoolRefusal } from '#node/chain-reader.ts'
-import { checkAccount, mayReplace, refuse } from '#node/pool/rules.ts'
-import { maxCostWei } from '#node/pool/transaction.ts'
-import type { UserTransaction } from '#node/pool/transaction.ts'
+import { checkAccount, mayReplace, refuse } from '#shared/chain/user-rules.ts'
+import { maxCostWei } from '#shared/chain/user-transaction.ts'
+import type { UserTransaction } from '#shared/chain/user-transaction.ts'
 import type { StateView } from '#shared/chain/types.ts'
 import type { Address, Hash, Wei } from '#shared/types.ts'
 

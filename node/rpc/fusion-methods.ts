@@ -1,6 +1,6 @@
 /** `fusion_` methods: consensus objects, calling list and feeds of this network. @module */
 import { nativeLaneKey } from '#node/pool/native-transaction.ts'
-import { userLaneKey } from '#node/pool/transaction.ts'
+import { userLaneKey } from '#shared/chain/user-transaction.ts'
 import { requireBlock } from '#node/rpc/block-lookup.ts'
 import { method } from '#node/rpc/context.ts'
 import type { MethodTable, RpcContext } from '#node/rpc/context.ts'

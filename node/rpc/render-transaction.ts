@@ -6,7 +6,7 @@
 import type { StoredBlock } from '#node/chain-reader.ts'
 import type { NativeTransaction } from '#node/pool/native-transaction.ts'
 import type { PooledForm } from '#node/pool/pool.ts'
-import type { UserTransaction } from '#node/pool/transaction.ts'
+import type { UserTransaction } from '#shared/chain/user-transaction.ts'
 import type { RpcContext } from '#node/rpc/context.ts'
 import { toQuantity } from '#node/rpc/quantity.ts'
 import { bytesToHex, hexToBytes, bytesToBigint } from '#shared/bytes.ts'

@@ -27,3 +27,6 @@ export type StateView = Readonly<{
   code: (address: Address) => Uint8Array
   storage: (address: Address, slot: Hash) => Hash
 }>
+
+/** Why a transaction is not taken: a stable code, and the wording Ethereum clients use. */
+export type Refusal = Readonly<{ code: string; message: string }>

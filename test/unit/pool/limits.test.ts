@@ -1,8 +1,8 @@
 /** Capacity of the pool, rules no library will sign against, and heads that move by more than one block. @module */
 import { NativePool } from '#node/pool/native-pool.ts'
 import { decodeNativeTransaction } from '#node/pool/native-transaction.ts'
-import { checkStatic } from '#node/pool/rules.ts'
-import { decodeUserTransaction } from '#node/pool/transaction.ts'
+import { checkStatic } from '#shared/chain/user-rules.ts'
+import { decodeUserTransaction } from '#shared/chain/user-transaction.ts'
 import { UserPool } from '#node/pool/user-pool.ts'
 import { encodeRlp } from '#shared/codec/rlp.ts'
 import { nobleSuite } from '#shared/crypto/noble.ts'

@@ -1,6 +1,6 @@
 /** Admission, replacement and selection of user transactions; signatures come from viem. @module */
-import { isPeerFault } from '#node/pool/rules.ts'
-import { decodeUserTransaction, intrinsicGas } from '#node/pool/transaction.ts'
+import { isPeerFault } from '#shared/chain/user-rules.ts'
+import { decodeUserTransaction, intrinsicGas } from '#shared/chain/user-transaction.ts'
 import { bytesToHex, hexToBytes } from '#shared/bytes.ts'
 import { nobleSuite } from '#shared/crypto/noble.ts'
 import { DecodeError } from '#shared/fault.ts'

@@ -4,7 +4,7 @@
  * hashes of raw transactions, and the set of fields of every object.
  * @module
  */
-import { decodeUserTransaction } from '#node/pool/transaction.ts'
+import { decodeUserTransaction } from '#shared/chain/user-transaction.ts'
 import { hexToBytes } from '#shared/bytes.ts'
 import { nobleSuite } from '#shared/crypto/noble.ts'
 import type { Hex } from '#shared/types.ts'

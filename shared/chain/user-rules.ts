@@ -1,12 +1,12 @@
 /**
- * When a user transaction may wait in the pool: rules that hold on every head, then rules of one account state.
+ * What makes a user transaction valid: rules that hold on every head, then rules of one account state. Pool, package checks and executor ask here.
  * Wordings are the ones Ethereum clients use, because wallets and libraries match on them.
  * @module
  */
-import type { PoolRefusal } from '#node/chain-reader.ts'
-import { intrinsicGas, maxCostWei } from '#node/pool/transaction.ts'
-import type { UserTransaction } from '#node/pool/transaction.ts'
-import type { StateView } from '#shared/chain/types.ts'
+
+import { intrinsicGas, maxCostWei } from '#shared/chain/user-transaction.ts'
+import type { UserTransaction } from '#shared/chain/user-transaction.ts'
+import type { Refusal, StateView } from '#shared/chain/types.ts'
 import type { Wei } from '#shared/types.ts'
 
 /** EIP-3860. */
@@ -33,13 +33,13 @@ const FAULT_CODES: ReadonlySet<string> = new Set([
 ])
 
 /** Whether a refusal proves that whoever relayed the transaction did not check it. */
-export const isPeerFault = (refusal: PoolRefusal): boolean => FAULT_CODES.has(refusal.code)
+export const isPeerFault = (refusal: Refusal): boolean => FAULT_CODES.has(refusal.code)
 
 /** A refusal with its stable code. */
-export const refuse = (code: string, message: string): PoolRefusal => ({ code, message })
+export const refuse = (code: string, message: string): Refusal => ({ code, message })
 
 /** Rules that need no state. Null when all hold. */
-export function checkStatic(tx: UserTransaction, chainId: number, blockGasLimit: bigint): PoolRefusal | null {
+export function checkStatic(tx: UserTransaction, chainId: number, blockGasLimit: bigint): Refusal | null {
   if (tx.chainId === null) return refuse('UNPROTECTED', 'only replay-protected (EIP-155) transactions allowed over RPC')
   if (tx.chainId !== BigInt(chainId)) return refuse('CHAIN_ID_WRONG', `invalid chain id for signer: have ${tx.chainId} want ${chainId}`)
   if (tx.nonce > NONCE_MAX) return refuse('NONCE_MAX', 'nonce has max value')
@@ -61,7 +61,7 @@ export function checkStatic(tx: UserTransaction, chainId: number, blockGasLimit:
 const isDelegation = (code: Uint8Array): boolean => code.length === 23 && DELEGATION_PREFIX.every((byte, index) => code[index] === byte)
 
 /** Rules of the sender's account. `queuedCostWei` is what its other waiting transactions can take. */
-export function checkAccount(tx: UserTransaction, state: StateView, queuedCostWei: Wei): PoolRefusal | null {
+export function checkAccount(tx: UserTransaction, state: StateView, queuedCostWei: Wei): Refusal | null {
   const account = state.account(tx.sender)
   const nonce = account?.nonce ?? 0n
   if (tx.nonce < nonce) return refuse('NONCE_TOO_LOW', `nonce too low: next nonce ${nonce}, tx nonce ${tx.nonce}`)
