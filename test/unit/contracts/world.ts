@@ -15,8 +15,9 @@ import { DEVNET_PARAMS } from '#shared/params.ts'
 import { TRIGGER_DECODER } from '#shared/system.ts'
 import type { Address, Hash, Hex, Wei } from '#shared/types.ts'
 import { stateWith, suite } from '#test/unit/evm/support.ts'
+import { Address as EvmAddress } from '@ethereumjs/util'
 import type { Abi, ContractFunctionArgs, ContractFunctionName } from 'viem'
-import { decodeErrorResult, decodeFunctionResult, encodeFunctionData } from 'viem'
+import { decodeErrorResult, decodeFunctionResult, encodeDeployData, encodeFunctionData } from 'viem'
 
 export const GENESIS_HASH: Hash = `0x${'9e'.repeat(32)}`
 export const FSN = 10n ** 18n
@@ -59,6 +60,25 @@ export class World {
     const { host, logs } = openHost(await this.machine(), 10n ** 9n)
     const { success, returnData, gasUsed } = await host.call({ caller: from, to, data: fromHex(data), valueWei, gasLimit: GAS_LIMIT })
     return { success, returnData, gasUsed, logs }
+  }
+
+  /** Deploys with constructor arguments; returns the address. */
+  async deploy(
+    from: Address,
+    creation: Readonly<{ abi: Abi; bytecode: Hex; args: readonly unknown[] }>,
+    valueWei: Wei = 0n,
+  ): Promise<Address> {
+    this.state.beginTransaction()
+    const { evm, block } = await this.machine()
+    const { createdAddress, execResult } = await evm.runCall({
+      block,
+      caller: new EvmAddress(fromHex(from)),
+      data: fromHex(encodeDeployData(creation)),
+      value: valueWei,
+      gasLimit: GAS_LIMIT,
+    })
+    if (createdAddress === undefined || execResult.exceptionError !== undefined) throw new Error('not deployed')
+    return toHex(createdAddress.bytes)
   }
 
   read<T>(reading: Reading<T>): T {
