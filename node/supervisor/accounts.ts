@@ -1,6 +1,6 @@
 /** The funded development accounts: derived from the public test phrase, worthless anywhere else. @module */
 import { bytesToHex } from 'viem'
-import { mnemonicToAccount } from 'viem/accounts'
+import { mnemonicToAccount, privateKeyToAddress } from 'viem/accounts'
 import type { Address, Hex } from '#shared/types.ts'
 
 const PHRASE = 'test test test test test test test test test test test junk'
@@ -14,10 +14,14 @@ export const PROVIDER_INDEXES = [20, 21, 22, 23] as const
 
 export type DevAccount = Readonly<{ index: number; address: Address; privateKey: Hex }>
 
+/** Key above all accounts. Derived once: stretching the phrase costs a tenth of a second. */
+let parent: ReturnType<ReturnType<typeof mnemonicToAccount>['getHdKey']> | null = null
+
 /** The account at a BIP-44 index of the test phrase. */
 export function devAccount(index: number): DevAccount {
-  const account = mnemonicToAccount(PHRASE, { addressIndex: index })
-  const key = account.getHdKey().privateKey
-  if (key === null) throw new Error('the phrase gives a private key')
-  return { index, address: account.address.toLowerCase() as Address, privateKey: bytesToHex(key) }
+  parent ??= mnemonicToAccount(PHRASE, { path: "m/44'/60'/0'/0" }).getHdKey()
+  const { privateKey } = parent.deriveChild(index)
+  if (privateKey === null) throw new Error('the phrase gives a private key')
+  const key = bytesToHex(privateKey)
+  return { index, address: privateKeyToAddress(key).toLowerCase() as Address, privateKey: key }
 }
