@@ -110,6 +110,8 @@ export const zBundleQuery = z.strictObject({
   after: z.coerce.number().int().nonnegative().default(0),
   limit: z.coerce.number().int().min(1).max(PAGE_LIMIT_MAX).default(100),
 })
+/** Query of the stream: without a cursor it begins at the newest bundle. */
+export const zStreamQuery = z.strictObject({ after: z.coerce.number().int().nonnegative().optional() })
 export const zBundlePage = z.strictObject({ items: z.array(zBundle), head: zCount, oldest: zCount })
 /** Frame of the stream that tells silence from loss: newest sequence and the edge's clock. */
 export const zTick = z.strictObject({ head: zCount, nowMs: zUnixMs })

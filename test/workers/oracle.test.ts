@@ -188,10 +188,15 @@ describe('the log of bundles', () => {
     await until(`id: ${head}\n`)
     expect(text).toContain(`event: tick\ndata: {"head":${head},`)
     expect(text).toContain(`event: bundle\ndata: ${JSON.stringify(items.at(-1))}\n\n`)
+    const newest = (await get('/v1/bundles/stream')).body?.pipeThrough(new TextDecoderStream()).getReader()
+    if (newest === undefined) throw new Error('the stream has a body')
     const round = await freshRound()
     for (const index of [20, 21, 22, 23]) await post('/v1/batches', await batch(index, round, 11n))
     await until(`id: ${head + 1}\n`)
-    await reader.cancel()
+    let fresh = ''
+    while (!fresh.includes('id: ')) fresh += (await newest.read()).value ?? ''
+    expect(/id: (\d+)/.exec(fresh)?.[1]).toBe(String(head + 1))
+    await Promise.all([reader.cancel(), newest.cancel()])
   })
 
   it('refuses a cursor that is none', async () => {

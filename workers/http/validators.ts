@@ -1,6 +1,6 @@
 /** What validators take from an edge: bundles by page or stream, and evidence. @module */
 import { createRoute } from '@hono/zod-openapi'
-import { zBundlePage, zBundleQuery, zEvidencePage } from '#shared/api/http-oracle.ts'
+import { zBundlePage, zBundleQuery, zEvidencePage, zStreamQuery } from '#shared/api/http-oracle.ts'
 import { zPageQuery } from '#shared/api/http.ts'
 import { evidencePage } from '#workers/db/records.ts'
 import { json, problems, subApp } from '#workers/http/context.ts'
@@ -21,8 +21,8 @@ const streamRoute = createRoute({
   method: 'get',
   path: '/v1/bundles/stream',
   tags: ['validators'],
-  summary: 'Bundles as server-sent events; resume with Last-Event-ID or ?after=',
-  request: { query: zBundleQuery.pick({ after: true }).partial() },
+  summary: 'Bundles as server-sent events; from the newest, or after Last-Event-ID or ?after=',
+  request: { query: zStreamQuery },
   responses: {
     200: { description: 'Frames `bundle` (id = sequence) and, every 5 s, `tick`', content: { 'text/event-stream': {} } },
     ...problems,
