@@ -1,6 +1,6 @@
 /**
  * Execution of an AttestationTx at its turn: signatures, quorum and window are judged, medians are stored, the set pays.
- * Source: whitepaper 4.2.2; docs/protocol.md, "AttestationTx".
+ * Source: whitepaper 4.2.2; docs/protocol.md, "AttestationTx 0x47".
  * @module
  */
 import type { NativeHost } from '#node/chain-reader.ts'

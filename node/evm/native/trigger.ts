@@ -1,7 +1,7 @@
 /**
  * Execution of a TriggerTx at its turn: the occurrence must be due, exactly this one; the reserve is taken first; the row is written
  * before the call, so that whatever the called contract does to its own entry comes after it.
- * Source: whitepaper 4.2.1, 4.3, 4.4.2; docs/protocol.md, "TriggerTx".
+ * Source: whitepaper 4.2.1, 4.3, 4.4.2; docs/protocol.md, "TriggerTx 0x46".
  * @module
  */
 import type { CallResult, NativeHost } from '#node/chain-reader.ts'
