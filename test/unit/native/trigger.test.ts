@@ -321,6 +321,50 @@ describe('a call back into the calling list', () => {
   })
 })
 
+describe('a row made or changed by an earlier trigger of the block', () => {
+  it('waits for the next block: nothing runs that was not there on the parent', async () => {
+    const chain = new NativeChain()
+    const caller = stableCaller(owner)
+    const inner = everyThree(DEAD, {
+      mode: {
+        type: 'timing',
+        when: { kind: 'interval', anchorMs: 1_700_000_000_000, everySec: 1 },
+        missed: { mode: 'latest', graceSec: 60 },
+      },
+    })
+    const id = entryId(caller, 0n)
+    // The owner's stable caller may itself own rows: one trigger registers a row, a later one revises it.
+    const at = (timeMs: number, signature: string, types: readonly string[], args: readonly Uint8Array[]) =>
+      everyThree(CALLING_LIST, {
+        name: signature,
+        mode: { type: 'timing', when: { kind: 'at', timesMs: [timeMs] }, missed: { mode: 'latest', graceSec: 600 } },
+        action: {
+          to: CALLING_LIST,
+          valueWei: FSN / 10n,
+          selector: toFunctionSelector(signature),
+          types,
+          args: args.map((lit) => ({ lit })),
+          gasLimit: 500_000,
+        },
+      })
+    const renamed = encodeDescription({ ...inner, name: 'renamed' })
+    await chain.register(at(START_MS + 20_000, 'register(bytes)', ['bytes'], [encodeDescription(inner)]))
+    await chain.register(at(START_MS + 40_000, 'revise(bytes32,bytes)', ['bytes32', 'bytes'], [hexToBytes(id), renamed]))
+    const registering = await untilDue(chain)
+    expect((await chain.block([registering])).receipts).toMatchObject([{ status: 1, from: caller, to: CALLING_LIST }])
+    expect(chain.entry(id)).toMatchObject({ owner: caller, revision: 1 })
+    while (chain.timeMs + SLOT_MS < START_MS + 40_000) await chain.block()
+    const [revising = '0x'] = (await chain.due()).filter((raw) => !raw.includes(id.slice(2)))
+    const blockSec = Math.floor((chain.timeMs + SLOT_MS) / 1000)
+    const eager = altered(revising, { entryId: id, revision: 2, occurrence: toWord(BigInt(blockSec * 1000)) })
+    const { receipts, skipped } = await chain.block([eager, revising])
+    expect(receipts).toMatchObject([{ status: 1, to: CALLING_LIST }])
+    expect(chain.entry(id)).toMatchObject({ revision: 2, dueAt: blockSec * 1000, fires: 0 })
+    expect(skipped).toMatchObject([{ code: 'NOT_ON_PARENT' }])
+    expect((await chain.run()).receipts).toMatchObject([{ to: DEAD }])
+  })
+})
+
 describe('missed occurrences', () => {
   it('under the policy `latest` are counted, and only the newest runs', async () => {
     const { chain, id } = await withHeartbeat()
