@@ -37,34 +37,60 @@ async function sendBatch(url: string, raws: readonly Hex[]): Promise<void> {
   if (refusal !== undefined) throw new Error(`a validator refused: ${refusal.error?.message ?? ''}`)
 }
 
-type BlockRow = Readonly<{ transactions: readonly Hash[]; gasUsed: Hex }>
+type BlockRow = Readonly<{ number: Hex; hash: Hash; parentHash: Hash; transactions: readonly Hash[]; gasUsed: Hex }>
+
+const blockAt = (url: string, tag: string): Promise<BlockRow | null> =>
+  callRpc(url, 'eth_getBlockByNumber', [tag, false]) as Promise<BlockRow | null>
+
+/** The chain above a block as one validator shows it; blocks that leave it are replaced. */
+class Branch {
+  readonly #url: string
+  readonly #above: number
+  #blocks: readonly BlockRow[] = []
+
+  constructor(url: string, above: number) {
+    this.#url = url
+    this.#above = above
+  }
+
+  get blocks(): readonly BlockRow[] {
+    return this.#blocks
+  }
+
+  /** Follows the head; whether anything changed. */
+  async follow(): Promise<boolean> {
+    const news: BlockRow[] = []
+    let next = await blockAt(this.#url, 'latest')
+    while (next !== null && Number(next.number) > this.#above && !this.#blocks.some(({ hash }) => hash === next?.hash)) {
+      news.unshift(next)
+      next = (await callRpc(this.#url, 'eth_getBlockByHash', [next.parentHash, false])) as BlockRow | null
+    }
+    const [first] = news
+    if (first === undefined) return false
+    this.#blocks = [...this.#blocks.filter(({ number }) => Number(number) < Number(first.number)), ...news]
+    return true
+  }
+}
 
 /** Follows blocks until all are in one. */
 async function untilIncluded(
   url: string,
   hashes: readonly Hash[],
-  fromBlock: number,
+  above: number,
 ): Promise<Readonly<{ blocks: number; gasPerBlockMax: number }>> {
-  const waiting = new Set(hashes)
+  const wanted = new Set(hashes)
+  const branch = new Branch(url, above)
   const deadline = Date.now() + INCLUDED_TIMEOUT_MS
-  let blocks = 0
-  let gasPerBlockMax = 0
-  for (let number = fromBlock; waiting.size > 0;) {
+  let included = 0
+  while (included < wanted.size) {
     if (Date.now() > deadline)
-      throw new Error(`${waiting.size} of ${hashes.length} transactions in no block after ${INCLUDED_TIMEOUT_MS / 1000} s`)
-    const block = (await callRpc(url, 'eth_getBlockByNumber', [`0x${number.toString(16)}`, false])) as BlockRow | null
-    if (block === null) {
-      await new Promise((resolve) => setTimeout(resolve, 50))
-      continue
-    }
-    number++
-    const before = waiting.size
-    for (const hash of block.transactions) waiting.delete(hash)
-    if (waiting.size === before) continue
-    blocks++
-    gasPerBlockMax = Math.max(gasPerBlockMax, Number(block.gasUsed))
+      throw new Error(`${wanted.size - included} of ${hashes.length} transactions in no block after ${INCLUDED_TIMEOUT_MS / 1000} s`)
+    if (await branch.follow())
+      included = branch.blocks.flatMap(({ transactions }) => transactions).filter((hash) => wanted.has(hash)).length
+    else await new Promise((resolve) => setTimeout(resolve, 50))
   }
-  return { blocks, gasPerBlockMax }
+  const filled = branch.blocks.filter(({ transactions }) => transactions.some((hash) => wanted.has(hash)))
+  return { blocks: filled.length, gasPerBlockMax: Math.max(...filled.map(({ gasUsed }) => Number(gasUsed))) }
 }
 
 /** Signs `perSender` calls of each sender, from a nonce on. */
@@ -102,7 +128,7 @@ async function measure(
     const raws = queues[index] ?? []
     for (let at = 0; at < raws.length; at += BATCH) await sendBatch(url, raws.slice(at, at + BATCH))
   })
-  const [included] = await Promise.all([untilIncluded(rpcUrls[0] ?? '', hashes, head + 1), ...sending])
+  const [included] = await Promise.all([untilIncluded(rpcUrls[0] ?? '', hashes, head), ...sending])
   const seconds = (performance.now() - startedMs) / 1000
   return {
     name,
