@@ -7,7 +7,7 @@ import { loadOrCreateDevnet } from '#node/genesis-tool.ts'
 import type { Child } from '#node/supervisor/child.ts'
 import type { Crew } from '#node/supervisor/crew.ts'
 import { startCron } from '#node/supervisor/cron.ts'
-import { writeEdgeVars } from '#node/supervisor/edge-vars.ts'
+import { writeEdgeConfig, writeEdgeVars } from '#node/supervisor/edge-vars.ts'
 import {
   anvilCommand,
   anvilPath,
@@ -86,7 +86,8 @@ async function startEdge(
   hasForeignChain: boolean,
   print: Print,
 ): Promise<() => void> {
-  const varsFile = writeEdgeVars(settings.dataDir, ports, hasForeignChain)
+  writeEdgeConfig(settings.dataDir)
+  const varsFile = writeEdgeVars(settings.dataDir, ports, { foreignChain: hasForeignChain, demo: settings.withDemo })
   await crew.runToEnd(migrationCommand(settings.dataDir))
   const child = await crew.start(edgeCommand(settings.dataDir, ports, varsFile))
   await waitFor(async () => getJson(`${edgeUrl(ports)}/healthz`), {

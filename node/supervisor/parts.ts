@@ -95,6 +95,9 @@ const edgeEnvironment = (dataDir: string): Readonly<Record<string, string>> => (
   X_LOCAL_EXPLORER: 'false',
 })
 
+/** The edge tool's configuration of this network. */
+export const edgeConfigPath = (dataDir: string): string => join(dataDir, 'wrangler.toml')
+
 const edgeStorage = (dataDir: string): string => join(dataDir, 'edge')
 
 /** Creates or upgrades the edge's database. Ends by itself. */
@@ -102,9 +105,17 @@ export function migrationCommand(dataDir: string): ChildCommand {
   return {
     name: 'edge-database',
     command: process.execPath,
-    args: [WRANGLER, 'd1', 'migrations', 'apply', 'DB', '--local', '--persist-to', edgeStorage(dataDir)],
+    args: [
+      WRANGLER,
+      'd1',
+      'migrations',
+      'apply',
+      'DB',
+      '--local',
+      ...flags({ config: edgeConfigPath(dataDir), 'persist-to': edgeStorage(dataDir) }),
+    ],
     env: edgeEnvironment(dataDir),
-    cwd: PROJECT_DIR,
+    cwd: dataDir,
     logPath: logOf(dataDir, 'edge'),
   }
 }
@@ -118,6 +129,7 @@ export function edgeCommand(dataDir: string, ports: DevnetPorts, varsFile: strin
       WRANGLER,
       'dev',
       ...flags({
+        config: edgeConfigPath(dataDir),
         ip: '127.0.0.1',
         port: String(ports.edge),
         'inspector-port': '0',
@@ -128,7 +140,7 @@ export function edgeCommand(dataDir: string, ports: DevnetPorts, varsFile: strin
       '--show-interactive-dev-session=false',
     ],
     env: edgeEnvironment(dataDir),
-    cwd: PROJECT_DIR,
+    cwd: dataDir,
     logPath: logOf(dataDir, 'edge'),
   }
 }

@@ -8,7 +8,8 @@ import { devAccount } from '#node/supervisor/accounts.ts'
 import type { ChildCommand } from '#node/supervisor/child.ts'
 import { createCrew } from '#node/supervisor/crew.ts'
 import { openDataDir } from '#node/supervisor/data-dir.ts'
-import { writeEdgeVars } from '#node/supervisor/edge-vars.ts'
+import { writeEdgeConfig, writeEdgeVars } from '#node/supervisor/edge-vars.ts'
+import { PROJECT_DIR, edgeCommand, edgeConfigPath, migrationCommand } from '#node/supervisor/parts.ts'
 import { devnetPorts } from '#node/supervisor/ports.ts'
 import { readyParts, writeReadyFile } from '#node/supervisor/ready.ts'
 import type { ReadyFile } from '#node/supervisor/ready.ts'
@@ -96,12 +97,24 @@ describe('files of the supervisor', () => {
   })
 
   it('keep the secret of the edge from other users', () => {
-    const path = writeEdgeVars(folder, devnetPorts(4, 100), true)
+    const path = writeEdgeVars(folder, devnetPorts(4, 100), { foreignChain: true, demo: true })
     expect(statSync(path).mode & 0o777).toBe(0o600)
     const text = readFileSync(path, 'utf8')
     expect(text).toContain("RPC_URLS='http://127.0.0.1:8645,")
     expect(text).toContain(devAccount(10).privateKey)
     expect(text).toContain('"chainId":31337')
+    expect(text).toContain('json-source')
+    const bare = readFileSync(writeEdgeVars(folder, devnetPorts(4, 100), { foreignChain: false, demo: false }), 'utf8')
+    expect(bare).toContain("JSON_SOURCES='[]'")
+    expect(bare).toContain("FOREIGN_CHAINS='[]'")
+  })
+
+  it("give the edge's tool a configuration of its own, so that it builds inside the data folder", () => {
+    writeEdgeConfig(folder)
+    const text = readFileSync(edgeConfigPath(folder), 'utf8')
+    expect(text).toContain(`main = "${join(PROJECT_DIR, 'workers/index.ts')}"`)
+    expect(text).toContain(`migrations_dir = "${join(PROJECT_DIR, 'migrations')}"`)
+    expect([migrationCommand(folder), edgeCommand(folder, devnetPorts(4, 0), 'vars')].map(({ cwd }) => cwd)).toEqual([folder, folder])
   })
 
   it('include a ready file that is whole or absent', () => {
