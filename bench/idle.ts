@@ -1,10 +1,10 @@
 /** What a network costs that has nothing to do: CPU of all its processes once it is quiet. Prints a table and, last, one line of JSON. @module */
-import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { callRpc, waitFor } from '#node/supervisor/wait.ts'
 import type { RunningDevnet } from './devnet.ts'
 import { startDevnet } from './devnet.ts'
 import { treeTimes } from './process-tree.ts'
+import { machine, run, wholeNumber } from './script.ts'
 
 const HELP = `Starts a network without demonstration on free ports, waits until it is quiet, and measures the CPU of all its processes.
 
@@ -35,12 +35,6 @@ async function untilQuiet({ rpcUrls }: RunningDevnet): Promise<void> {
   )
 }
 
-const whole = (text: string, name: string): number => {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 0) throw new Error(`--${name} must be a whole number`)
-  return value
-}
-
 async function measure(devnet: RunningDevnet, seconds: number) {
   const head = async (): Promise<number> => Number(await callRpc(devnet.rpcUrls[0] ?? '', 'eth_blockNumber'))
   const blockBefore = await head()
@@ -69,8 +63,9 @@ async function main(): Promise<void> {
     process.stdout.write(HELP)
     return
   }
-  const seconds = Math.max(1, whole(values.seconds, 'seconds'))
-  const afterSeconds = whole(values['after-seconds'], 'after-seconds')
+  const seconds = wholeNumber(values.seconds, 'seconds', 1)
+  const afterSeconds = wholeNumber(values['after-seconds'], 'after-seconds', 0)
+  const before = machine()
   const devnet = await startDevnet({ withDemo: false })
   try {
     await untilQuiet(devnet)
@@ -81,9 +76,7 @@ async function main(): Promise<void> {
     console.info(
       JSON.stringify({
         bench: 'idle',
-        node: process.version,
-        cpus: cpus().length,
-        cpu: cpus()[0]?.model ?? '',
+        ...before,
         seconds,
         afterSeconds,
         cores,
@@ -96,10 +89,4 @@ async function main(): Promise<void> {
   }
 }
 
-try {
-  await main()
-  process.exit(0)
-} catch (cause) {
-  process.stderr.write(`${cause instanceof Error ? cause.message : String(cause)}\n`)
-  process.exit(1)
-}
+await run(main)

@@ -1,9 +1,9 @@
 /** `npm run bench`: throughput and latency of a whole development network. Prints tables and, last, one line of JSON. @module */
-import { cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { attachDevnet, startDevnet } from './devnet.ts'
 import { measureLatency } from './latency.ts'
 import { measureThroughput } from './load.ts'
+import { machine, run, wholeNumber } from './script.ts'
 
 const HELP = `Measures a running development network: transactions per second, and how long each hop from a report to a final call takes.
 
@@ -16,12 +16,6 @@ usage: npm run bench -- [options]
 
 Without --start it uses the network of "npm start" (FUSION_PORT_OFFSET shifts its ports). bench/README.md says how to read the figures.
 `
-
-const positive = (text: string, name: string): number => {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${name} must be a whole number above 0`)
-  return value
-}
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -36,14 +30,9 @@ async function main(): Promise<void> {
     process.stdout.write(HELP)
     return
   }
-  const count = positive(values.count, 'count')
-  const seconds = positive(values.seconds, 'seconds')
-  const machine = {
-    node: process.version,
-    cpus: cpus().length,
-    cpu: cpus()[0]?.model ?? '',
-    loadBefore: Math.round((loadavg()[0] ?? 0) * 10) / 10,
-  }
+  const count = wholeNumber(values.count, 'count', 1)
+  const seconds = wholeNumber(values.seconds, 'seconds', 1)
+  const before = machine()
   const started = values.start ? await startDevnet({ withDemo: true }) : null
   try {
     const network = started ?? (await attachDevnet())
@@ -51,16 +40,10 @@ async function main(): Promise<void> {
     console.table(latency)
     const throughput = await measureThroughput(network.rpcUrls, count)
     console.table(throughput)
-    console.info(JSON.stringify({ bench: 'network', ...machine, latency, throughput }))
+    console.info(JSON.stringify({ bench: 'network', ...before, latency, throughput }))
   } finally {
     await started?.stop()
   }
 }
 
-try {
-  await main()
-  process.exit(0)
-} catch (cause) {
-  process.stderr.write(`${cause instanceof Error ? cause.message : String(cause)}\n`)
-  process.exit(1)
-}
+await run(main)
