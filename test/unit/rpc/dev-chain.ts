@@ -172,10 +172,14 @@ export async function startDevChain(): Promise<DevChain> {
     seal,
     autoSeal: () => {
       let isRunning = true
+      // Like the network, which goes on until a transaction is final: a client that looked away must still see a new block.
+      let trailing = 0
       const run = async (): Promise<void> => {
         while (isRunning) {
-          if (pool.content().some(({ queued }) => !queued)) await seal()
-          await new Promise((resolve) => setTimeout(resolve, 20))
+          const isBusy = pool.content().some(({ queued }) => !queued)
+          if (isBusy || trailing > 0) await seal()
+          trailing = isBusy ? 2 : Math.max(0, trailing - 1)
+          await new Promise((resolve) => setTimeout(resolve, isBusy ? 20 : 100))
         }
       }
       run().catch((error: unknown) => faults.push(['seal', error]))

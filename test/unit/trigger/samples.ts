@@ -13,7 +13,7 @@ export const ZERO_HASH: Hex = `0x${'00'.repeat(32)}`
 /** 2026-01-01T00:00:00Z, checked against `date -u -d @1767225600`. */
 export const START_MS = 1_767_225_600_000
 export const YEAR_MS = 31_536_000_000
-export const BUDGET = (DEVNET_PARAMS.blockGasLimit * 25n) / 100n
+export const BUDGET = (15_000_000n * 25n) / 100n
 
 /** A valid daily trigger; tests change what they are about. */
 export const DAILY: TriggerDescription = {
