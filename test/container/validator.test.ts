@@ -122,22 +122,20 @@ describe.skipIf(!isReady && process.env['CI'] === undefined)('the validator imag
       timeoutMs: 60_000,
     })
     const head = await blockOf(cluster.url(0), 'latest')
-    const reached = await cluster.reach(3, 'finalized', (head?.number ?? 0) + 4, 60_000)
+    const reached = await cluster.reach(3, 'finalized', (head?.number ?? 0) + 2, 120_000)
 
     expect((await blockOf(cluster.url(0), reached.number))?.stateRoot).toBe(reached.stateRoot)
-    const keys = z
-      .object({ address: z.string() })
-      .loose()
-      .parse(JSON.parse(readFileSync(path.join(volume, 'keys'), 'utf8')))
+    const genesis = z.object({ validators: z.array(z.object({ address: z.string() }).loose()) }).loose()
+    const own = genesis.parse(JSON.parse(readFileSync(path.join(volume, 'genesis.json'), 'utf8'))).validators[3]?.address
     const authored = await waitFor(
       async () => {
         const rows = z
           .object({ lanes: z.array(z.object({ author: z.string() }).loose().nullable()) })
           .loose()
           .safeParse(await callRpc(cluster.url(0), 'fusion_blockPackages', ['latest']))
-        return rows.success && rows.data.lanes.some((lane) => lane?.author === keys.address) ? true : null
+        return rows.success && rows.data.lanes.some((lane) => lane?.author === own) ? true : null
       },
-      { what: 'a package by the container', timeoutMs: 60_000, everyMs: 200 },
+      { what: 'a package by the container', timeoutMs: 120_000, everyMs: 200 },
     )
     expect(authored).toBe(true)
   })
