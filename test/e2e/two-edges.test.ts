@@ -1,23 +1,22 @@
 /** Two edges that know nothing of each other race for the same occurrences: each is executed once. @module */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { Server } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { devAccount } from '#node/supervisor/accounts.ts'
 import type { Child } from '#node/supervisor/child.ts'
 import { startChild } from '#node/supervisor/child.ts'
 import { openDataDir } from '#node/supervisor/data-dir.ts'
+import { writeEdgeConfig } from '#node/supervisor/edge-vars.ts'
 import { edgeCommand, migrationCommand } from '#node/supervisor/parts.ts'
 import { portIsFree } from '#node/supervisor/ports.ts'
 import { callRpc, getJson, waitFor } from '#node/supervisor/wait.ts'
 import { priceAlarmAbi, priceAlarmCreation } from '#shared/api/abi/price-alarm.ts'
-import { zFeedList } from '#shared/api/http-oracle.ts'
 import type { Address, Hash } from '#shared/types.ts'
 import type { Clients, FiredEvent } from '../../bench/chain.ts'
 import { commonTerms, deployed, firedEvents, openClients, registerAll } from '../../bench/chain.ts'
 import type { RunningDevnet } from '../../bench/devnet.ts'
 import { startDevnet } from '../../bench/devnet.ts'
+import { reportRound } from './reporter.ts'
 
 const OCCURRENCES = 200
 const OWNER = 7
@@ -26,20 +25,14 @@ const FUND_WEI = 10n * 10n ** 18n
 
 let devnet: RunningDevnet
 let clients: Clients
-let source: Server
-let price = 1000
-let second: Child
+let second: Child | null = null
 let secondUrl: string
 const url = (): string => devnet.rpcUrls[0] ?? ''
 
-/** The polled web source: an answer with the present price. */
-async function startSource(): Promise<Server> {
-  const server = createServer((_request, response) => {
-    response.writeHead(200, { 'content-type': 'application/json' })
-    response.end(JSON.stringify({ price }))
-  })
-  await new Promise<void>((resolve) => server.listen(devnet.ports.jsonSource, '127.0.0.1', resolve))
-  return server
+/** Has the providers report a value, in hundredths, and waits until it is stored. A round may close in between: then the next one. */
+async function report(value: bigint): Promise<void> {
+  const hash = await waitFor(() => reportRound(url(), value), { what: 'an accepted report', timeoutMs: 30_000, everyMs: 500 })
+  await waitFor(() => callRpc(url(), 'eth_getTransactionReceipt', [hash]), { what: 'a stored report', timeoutMs: 30_000 })
 }
 
 async function freePort(): Promise<number> {
@@ -49,15 +42,15 @@ async function freePort(): Promise<number> {
   }
 }
 
-/** A second edge with its own operator, storage and port; it polls and reports nothing itself. */
+/** A second edge with its own operator, storage and port. */
 async function startSecondEdge(): Promise<Child> {
   const dataDir = join(devnet.folder, 'second-edge')
   openDataDir(dataDir, false)
+  writeEdgeConfig(dataDir)
   const migration = await startChild(migrationCommand(dataDir))
-  expect(await migration.exited).toMatchObject({ code: 0 })
+  expect((await migration.exited).code, migration.tail().join('\n')).toBe(0)
   const own: Readonly<Record<string, string>> = {
     OPERATOR_KEY: devAccount(SECOND_OPERATOR).privateKey,
-    JSON_SOURCES: '[]',
     FOREIGN_CHAINS: '[]',
   }
   const lines = readFileSync(join(devnet.ready.dataDir, 'edge-vars'), 'utf8').trim().split('\n')
@@ -72,24 +65,15 @@ async function startSecondEdge(): Promise<Child> {
   return startChild(edgeCommand(dataDir, { ...devnet.ports, edge: port }, varsFile))
 }
 
-/** Value of the polled feed as an edge tells it. */
-async function priceAt(edgeUrl: string): Promise<string | null> {
-  const { items } = zFeedList.parse(await getJson(`${edgeUrl}/v1/feeds`))
-  return items.find(({ name }) => name === 'json-source')?.text ?? null
-}
-
 beforeAll(async () => {
   devnet = await startDevnet({ withDemo: false })
-  source = await startSource()
   clients = await openClients(url(), OWNER)
   second = await startSecondEdge()
   await waitFor(() => getJson(`${secondUrl}/healthz`), { what: 'the second edge', timeoutMs: 90_000, everyMs: 300 })
-  for (const edgeUrl of [devnet.edgeUrl, secondUrl])
-    await waitFor(async () => ((await priceAt(edgeUrl)) === '1000.00' ? true : null), { what: 'the first price', timeoutMs: 60_000 })
+  await report(100_000n)
 })
 afterAll(async () => {
-  await second.stop()
-  source.close()
+  await second?.stop()
   await devnet.stop()
 })
 
@@ -105,7 +89,7 @@ describe('two edges', () => {
           type: 'event' as const,
           when: {
             kind: 'feed.compare' as const,
-            source: { feed: 'edge-http/json-source', maxAgeSec: 600 },
+            source: { feed: 'demo/sp500', maxAgeSec: 600 },
             op: 'ge' as const,
             value: '1500',
             edge: { mode: 'rising' as const, rearm: '1400' },
@@ -127,7 +111,7 @@ describe('two edges', () => {
       return (await firedEvents(clients, [], from)).filter(({ id }) => wanted.has(id))
     }
     expect(await fired()).toHaveLength(0)
-    price = 1600
+    await report(160_000n)
     await waitFor(async () => ((await fired()).length >= OCCURRENCES ? true : null), {
       what: 'all fires',
       timeoutMs: 120_000,
