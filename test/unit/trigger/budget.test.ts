@@ -37,6 +37,12 @@ describe('the trigger budget', () => {
     expect(ids(selectWithinBudget([...old, ...rich], 100))).toEqual([1, 6, 7, 8])
   })
 
+  it('gives age all that fits in its quarter, not the oldest alone', () => {
+    const old = [1, 2, 3].map((id) => item(id, id, 0, 10))
+    const rich = [4, 5, 6, 7, 8, 9, 10].map((id) => item(id, 100, 10 + id, 10))
+    expect(ids(selectWithinBudget([...old, ...rich], 80))).toEqual([1, 2, 5, 6, 7, 8, 9, 10])
+  })
+
   it('breaks ties of tips by age', () => {
     expect(ids(selectWithinBudget([item(1, 1, 0, 50), item(2, 7, 5, 50), item(3, 6, 5, 50)], 100))).toEqual([1, 3])
   })
