@@ -113,6 +113,9 @@ async function main(): Promise<number> {
   return code
 }
 
+// Whoever read the output may be gone (a closed terminal, `npm start | head`): the network must still be stopped in order.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
+
 try {
   process.exit(await main())
 } catch (cause) {
