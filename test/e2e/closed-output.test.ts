@@ -5,12 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { signalGroup } from '#node/supervisor/child.ts'
-import type { ProcessGroups } from '#node/supervisor/data-dir.ts'
 import { PROJECT_DIR } from '#node/supervisor/parts.ts'
 import { portIsFree } from '#node/supervisor/ports.ts'
 import type { ReadyFile } from '#node/supervisor/ready.ts'
 import { callRpc, waitFor } from '#node/supervisor/wait.ts'
 import { freePorts } from './cluster.ts'
+
+type Leftovers = Readonly<{ groups: readonly Readonly<{ pid: number }>[] }>
 
 const folder = mkdtempSync(join(tmpdir(), 'fusion-closed-'))
 
@@ -18,7 +19,7 @@ afterAll(() => {
   // There is no such file after an orderly stop.
   const leftovers = join(folder, 'data', 'processes.json')
   if (existsSync(leftovers))
-    for (const { pid } of (JSON.parse(readFileSync(leftovers, 'utf8')) as ProcessGroups).groups) signalGroup(pid, 'SIGKILL')
+    for (const { pid } of (JSON.parse(readFileSync(leftovers, 'utf8')) as Leftovers).groups) signalGroup(pid, 'SIGKILL')
   rmSync(folder, { recursive: true, force: true })
 })
 
