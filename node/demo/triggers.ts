@@ -21,7 +21,7 @@ const common = (nowMs: UnixMs): Common => ({
   v: 1,
   limits: { expiresAt: nowMs + YEAR_MS, maxFires: 1_000_000, cooldownSec: 0, maxFeePerGas: '100000000000', freshForSec: 0 },
   onRevert: { retries: 2, backoffSec: 5, thenPause: false },
-  funding: { reserve: '0', lowWater: '0', tip: '10000000000000', attestationFee: '1000000000000' },
+  funding: { reserve: '0', lowWater: '0', tip: '2000000000000000', attestationFee: '1000000000000000' },
 })
 
 function heartbeat(to: Address, nowMs: UnixMs): TriggerJson {
