@@ -33,8 +33,8 @@ const ACTIVITY_PAUSE_MS = 50
 const SILENT_AFTER_MS = 2_500
 
 export type LoopParts = Readonly<{
-  /** The machine: changes its own state and returns what is to be done. */
-  step: (event: HhcmEvent) => readonly HhcmEffect[]
+  /** The machine: changes its own state and returns what is to be done, and whether a message is verified and of use to others. */
+  step: (event: HhcmEvent) => Readonly<{ effects: readonly HhcmEffect[]; isTaken: boolean }>
   chain: Chain
   packaging: Packaging
   wal: Pick<Wal, 'append'>
@@ -59,6 +59,8 @@ export type Loop = Readonly<{
   start: () => void
   stop: () => void
 }>
+
+const NOT_TAKEN = { fault: null, isTaken: false } as const
 
 class Driver {
   readonly #parts: LoopParts
@@ -115,18 +117,19 @@ class Driver {
       })
   }
 
-  /** One event through the machine. Gives the fault the machine found with `from`, if any. */
-  handle(event: HhcmEvent, from: string | null = null): string | null {
-    if (this.#stopped) return null
-    let effects: readonly HhcmEffect[]
+  /** One event through the machine. Gives the fault the machine found with `from`, if any, and whether to pass a message on. */
+  handle(event: HhcmEvent, from: string | null = null): Readonly<{ fault: string | null; isTaken: boolean }> {
+    if (this.#stopped) return NOT_TAKEN
+    let result: ReturnType<LoopParts['step']>
     try {
-      effects = this.#parts.step(event)
+      result = this.#parts.step(event)
     } catch (cause) {
       // A message that the machine cannot digest must not end the process of everybody who receives it.
       if (event.kind === 'message') this.#parts.log.error('step-failed', { event: event.message.kind, cause: describe(cause) })
       else this.#parts.onFatal(cause)
-      return null
+      return NOT_TAKEN
     }
+    const { effects, isTaken } = result
     if (effects.length > 0) this.#lastEffectMs = this.#parts.now()
     let fault: string | null = null
     for (const effect of effects) {
@@ -135,7 +138,7 @@ class Driver {
       // Found later, in something this peer only passed on: no reason to part from it.
       else this.#parts.log.debug('late-fault', { peer: effect.peer, fault: effect.fault })
     }
-    return fault
+    return { fault, isTaken }
   }
 
   #perform(effect: Exclude<HhcmEffect, { kind: 'fault' }>): void {
@@ -249,24 +252,27 @@ const describe = (cause: unknown): string => (cause instanceof Error ? (cause.st
 /** The driver of one node's machine. */
 export function createLoop(parts: LoopParts): Loop {
   const driver = new Driver(parts)
-  const take = (message: WireMessage, from: string): string | null => {
-    const fault = driver.handle({ kind: 'message', from, message }, from)
-    if (fault === null) parts.recent.remember(message)
-    return fault
+  const take = (message: WireMessage, from: string): ReturnType<Driver['handle']> => {
+    const result = driver.handle({ kind: 'message', from, message }, from)
+    // What is not verified would push out what others ask for, and be ours in their eyes.
+    if (result.fault === null && result.isTaken) parts.recent.remember(message)
+    return result
   }
   return {
     onGossip: (kind, bytes, from) => {
       try {
         const message = decodeWireMessage(bytes)
         if (TOPIC_OF[message.kind] !== kind) return 'reject'
-        return take(message, from) === null ? 'accept' : 'reject'
+        const { fault, isTaken } = take(message, from)
+        if (fault !== null) return 'reject'
+        return isTaken ? 'accept' : 'ignore'
       } catch (cause) {
         if (cause instanceof DecodeError) return 'reject'
         throw cause
       }
     },
     onFetched: (message, from) => {
-      const fault = take(message, from)
+      const { fault } = take(message, from)
       if (fault !== null) parts.network().penalize(from, fault)
     },
     refreshActivity: () => driver.refreshActivity(),

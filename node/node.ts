@@ -72,7 +72,7 @@ function createMachine(
     step: (event) => {
       const result = step(config, state, event, crypto)
       state = result.state
-      return result.effects
+      return result
     },
     votes: started.votes,
   }

@@ -111,19 +111,22 @@ function count(turn: Turn, vote: Vote): void {
   }
 }
 
-/** Takes a vote from gossip, from a block or from this node. `isVerified` when its signature was checked already. */
-export function takeVote(turn: Turn, vote: Vote, from: PeerId, isVerified: boolean): void {
+/**
+ * Takes a vote from gossip, from a block or from this node. `isVerified` when its signature was checked already.
+ * True when the vote, signature included, is verified and not too old or too new to count.
+ */
+export function takeVote(turn: Turn, vote: Vote, from: PeerId, isVerified: boolean): boolean {
   const { state } = turn
   const { slot } = vote.target
   // Stale votes change nothing, and votes from the future would fill memory.
-  if (slot <= state.finalized.slot || slot > state.slot + 1) return
+  if (slot <= state.finalized.slot || slot > state.slot + 1) return false
   const bySlot = state.votes.get(slot) ?? new Map<Address, readonly Vote[]>()
   const previous = bySlot.get(vote.voter) ?? []
-  if (previous.some((known) => isSameVote(known, vote)) || previous.length >= 2) return
+  if (previous.some((known) => isSameVote(known, vote)) || previous.length >= 2) return isKnownVote(turn, vote)
   const fault = isVerified || isKnownVote(turn, vote) ? null : voteFault(turn, vote)
   if (fault !== null) {
     blame(turn, from, fault)
-    return
+    return false
   }
   const [first] = previous
   if (first !== undefined)
@@ -133,6 +136,7 @@ export function takeVote(turn: Turn, vote: Vote, from: PeerId, isVerified: boole
   state.votes.set(slot, bySlot)
   // An equivocator's votes count on every link they name: nodes that saw only one of them must not disagree for ever.
   count(turn, vote)
+  return true
 }
 
 /** Forgets votes of a long time without finality, so that memory stays bounded. */

@@ -1,6 +1,9 @@
 /**
  * What the machine does with a message: refuse, hold, or take. A peer loses score only for what is wrong whatever the head;
  * everything that depends on time or on blocks not here yet is dropped or held in silence.
+ *
+ * A function that takes something says whether it is verified in full. Only that may be passed on: a neighbour that can judge what this
+ * node could not would blame this node for it.
  * @module
  */
 import { certify, checkBlock, packageFault } from '#shared/hhcm/check.ts'
@@ -111,7 +114,7 @@ function executeIfReady(turn: Turn, node: BlockNode): void {
   effects.push({ kind: 'execute', block: node.envelope, input })
 }
 
-function takePackage(turn: Turn, value: Package, from: PeerId): void {
+function takePackage(turn: Turn, value: Package, from: PeerId): boolean {
   const { state } = turn
   const { header, hash } = value
   const isRequested = state.requests.get(hash)?.what === 'package'
@@ -121,63 +124,71 @@ function takePackage(turn: Turn, value: Package, from: PeerId): void {
     state.bodies.set(hash, value)
     for (const node of state.nodes.values()) if (node.packageHashes.includes(hash)) executeIfReady(turn, node)
   }
-  if (header.slot !== state.slot || state.round.packages.has(hash) || !hasPackageRoom(turn, header)) return
+  if (header.slot !== state.slot || state.round.packages.has(hash) || !hasPackageRoom(turn, header)) return isRequested
   const parent = state.nodes.get(header.parentHash)
   if (parent === undefined) {
     const isHeld = hold(turn, state.round.unplaced, { kind: 'package', package: value }, from)
     if (isHeld) request(turn, 'block', header.parentHash, from)
-    return
+    return false
   }
   const fault = packageFault(turn, header, hash, parent)
   if (fault !== null) {
     blame(turn, from, fault)
-    return
+    return false
   }
   state.round.packages.set(hash, header)
   state.bodies.set(hash, value)
   state.round.isTouched = true
   sightPackage(turn, header)
+  return true
 }
 
-function takeCoSignature(turn: Turn, value: CoSignature, from: PeerId): void {
-  const { state, config } = turn
-  const { own } = state.round
+function takeCoSignature(turn: Turn, value: CoSignature, from: PeerId): boolean {
+  const { state } = turn
+  const { own, coSigned } = state.round
+  const count = coSigned.get(value.signer) ?? 0
+  if (value.slot !== state.slot || count >= HELD_PER_AUTHOR) return false
+  if (!isAuthentic(turn, { kind: 'coSignature', coSignature: value })) {
+    blame(turn, from, 'CO_SIGNATURE')
+    return false
+  }
+  coSigned.set(value.signer, count + 1)
   // Only the author collects; everybody else sees co-signatures in the certificate.
-  if (own === null || own.isCertified || value.packageHash !== own.package.hash || own.coSignatures.has(value.signer)) return
+  if (own === null || own.isCertified || value.packageHash !== own.package.hash) return true
   const parent = state.nodes.get(own.package.header.parentHash)
   const index = state.validatorIndex.get(value.signer)
-  if (parent === undefined || index === undefined) return
+  if (parent === undefined || index === undefined) return true
   const { slot, lane } = own.package.header
   const duties = dutiesFor(turn, seedOf(turn, parent.hash, parent.header, slot))
-  const isMember = duties[lane]?.includes(index) === true && value.slot === slot && value.lane === lane
-  if (!isMember || !isSignedBy(turn, value.signer, coSignaturePayload(config.genesisHash, value), value.signature))
-    blame(turn, from, 'CO_SIGNATURE')
-  else own.coSignatures.set(value.signer, value)
+  const isMember = value.lane === lane && duties[lane]?.includes(index) === true
+  if (isMember) own.coSignatures.set(value.signer, value)
+  return true
 }
 
-function takeCertificate(turn: Turn, value: Certificate, from: PeerId): void {
+function takeCertificate(turn: Turn, value: Certificate, from: PeerId): boolean {
   const { state, crypto } = turn
   const { round } = state
   const { header } = value
-  if (header.slot !== state.slot) return
+  if (header.slot !== state.slot) return false
   const hash = packageHash(header, crypto.keccak256)
-  if (round.certificates.has(hash) || !hasPackageRoom(turn, header)) return
+  if (round.certificates.has(hash) || !hasPackageRoom(turn, header)) return false
   const parent = state.nodes.get(header.parentHash)
   if (parent === undefined) {
     const isHeld = hold(turn, round.unplaced, { kind: 'certificate', certificate: value }, from)
     if (isHeld) request(turn, 'block', header.parentHash, from)
-    return
+    return false
   }
   const certified = certify(turn, value, parent)
   if (typeof certified === 'string') {
     blame(turn, from, certified)
-    return
+    return false
   }
   round.isTouched = true
   sightPackage(turn, header)
   sightCertificate(turn, certified)
   round.certificates.set(hash, certified)
   if (!state.bodies.has(hash)) request(turn, 'package', hash, from)
+  return true
 }
 
 function holdOrphan(turn: Turn, block: BlockEnvelope, from: PeerId): void {
@@ -204,24 +215,24 @@ function waitingCount(turn: Turn): number {
   return count
 }
 
-/** Takes a block from a peer or from this node's own work. */
-export function takeBlock(turn: Turn, block: BlockEnvelope, from: PeerId): void {
+/** Takes a block from a peer or from this node's own work; true when it is verified. */
+export function takeBlock(turn: Turn, block: BlockEnvelope, from: PeerId): boolean {
   const { state } = turn
   const isRequested = state.requests.delete(block.hash)
-  if (state.nodes.has(block.hash) || state.orphans.has(block.hash) || state.invalid.has(block.hash)) return
-  if (block.header.slot > state.slot) return
+  if (state.nodes.has(block.hash) || state.orphans.has(block.hash) || state.invalid.has(block.hash)) return false
+  if (block.header.slot > state.slot) return false
   // A third block of an equivocator is of interest only when somebody built on it.
-  if (!isRequested && !hasBlockRoom(turn, block.header)) return
+  if (!isRequested && !hasBlockRoom(turn, block.header)) return false
   const parent = state.nodes.get(block.header.parentHash)
   if (parent === undefined) {
     holdOrphan(turn, block, from)
-    return
+    return false
   }
-  if (parent.status !== 'valid' && waitingCount(turn) >= WAITING_MAX) return
+  if (parent.status !== 'valid' && waitingCount(turn) >= WAITING_MAX) return false
   const lanes = checkBlock(turn, block, parent)
   if (typeof lanes === 'string') {
     blame(turn, from, lanes)
-    return
+    return false
   }
   if (block.header.slot === state.slot) state.round.isTouched = true
   sightBlock(turn, block)
@@ -229,9 +240,10 @@ export function takeBlock(turn: Turn, block: BlockEnvelope, from: PeerId): void 
   attach(state, node)
   for (const vote of block.votes) takeVote(turn, vote, from, true)
   // Its own votes may make a block of another branch final, and the block itself worthless.
-  if (!state.nodes.has(block.hash)) return
+  if (!state.nodes.has(block.hash)) return true
   executeIfReady(turn, node)
   adopt(turn, block.hash)
+  return true
 }
 
 function adopt(turn: Turn, parentHash: Hash): void {
@@ -282,12 +294,12 @@ function slotOf(message: Authored): number {
   }
 }
 
-/** Takes any message; one slot ahead it is held until that slot, further ahead dropped. */
-export function takeMessage(turn: Turn, message: WireMessage, from: PeerId): void {
+/** Takes any message; one slot ahead it is held until that slot, further ahead dropped. True when it is verified and of use to others. */
+export function takeMessage(turn: Turn, message: WireMessage, from: PeerId): boolean {
   const { state } = turn
   if (message.kind !== 'vote' && slotOf(message) > state.slot) {
     if (slotOf(message) === state.slot + 1) hold(turn, state.early, message, from)
-    return
+    return false
   }
   switch (message.kind) {
     case 'package':

@@ -62,6 +62,8 @@ export type Round = {
   readonly packages: Map<Hash, PackageHeader>
   readonly checks: Map<Hash, 'asked' | 'valid' | 'invalid'>
   readonly certificates: Map<Hash, Certified>
+  /** Verified co-signatures of each validator in this slot. */
+  readonly coSigned: Map<Address, number>
   /** Packages and certificates on a parent that is not here yet. */
   readonly unplaced: Held[]
   /** Parent for which an own package was asked. */
@@ -141,6 +143,7 @@ export function emptyRound(slot: Slot): Round {
     packages: new Map(),
     checks: new Map(),
     certificates: new Map(),
+    coSigned: new Map(),
     unplaced: [],
     packageAsked: null,
     own: null,

@@ -32,13 +32,11 @@ import type { Turn } from '#shared/hhcm/turn.ts'
 import type { HhcmConfig, HhcmCrypto, HhcmEffect, HhcmEvent } from '#shared/hhcm/types.ts'
 import { advanceClock } from '#shared/hhcm/upkeep.ts'
 
-function apply(turn: Turn, event: HhcmEvent): void {
+function apply(turn: Turn, event: Exclude<HhcmEvent, { kind: 'message' }>): void {
   const { state } = turn
   switch (event.kind) {
     case 'tick':
       return advanceClock(turn, event.nowMs)
-    case 'message':
-      return takeMessage(turn, event.message, event.from)
     case 'packageBuilt':
       return publishPackage(turn, event)
     case 'packageChecked':
@@ -78,16 +76,21 @@ function act(turn: Turn): void {
   if (isActive) voteIfDue(turn)
 }
 
-/** One step. Changes `state` in place and returns it with the effects to perform, in order. */
+/**
+ * One step. Changes `state` in place and returns it with the effects to perform, in order. `isTaken` says of a message that it is
+ * verified in full and of use to others; everything else must not be passed on.
+ */
 export function step(
   config: HhcmConfig,
   state: HhcmState,
   event: HhcmEvent,
   crypto: HhcmCrypto,
   rules: Rules = RULES,
-): Readonly<{ state: HhcmState; effects: readonly HhcmEffect[] }> {
+): Readonly<{ state: HhcmState; effects: readonly HhcmEffect[]; isTaken: boolean }> {
   const turn: Turn = { config, state, crypto, rules, effects: [] }
-  apply(turn, event)
+  let isTaken = false
+  if (event.kind === 'message') isTaken = takeMessage(turn, event.message, event.from)
+  else apply(turn, event)
   act(turn)
-  return { state, effects: turn.effects }
+  return { state, effects: turn.effects, isTaken }
 }

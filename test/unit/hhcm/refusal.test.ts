@@ -276,10 +276,75 @@ describe('a co-signature', () => {
     const good = makeCoSignature(otherMember, parcel.header)
     expect(send(good)).toContain('broadcast')
     expect(send({ ...good, signature: WRONG_SIGNATURE })).toEqual(['CO_SIGNATURE'])
-    expect(send(makeCoSignature(outsider, parcel.header))).toEqual(['CO_SIGNATURE'])
     expect(send({ ...good, lane: 1 - good.lane })).toEqual(['CO_SIGNATURE'])
-    expect(send({ ...good, signer: STRANGER })).toEqual([])
-    expect(send({ ...good, packageHash: sealed.hash })).toEqual([])
+    expect(send({ ...good, signer: STRANGER })).toEqual(['CO_SIGNATURE'])
+    expect(send({ ...good, packageHash: sealed.hash })).toEqual(['CO_SIGNATURE'])
+    // Signed by a validator that is no member: whoever passed it on could not know, and it counts for nothing.
+    expect(send(makeCoSignature(outsider, parcel.header))).toEqual([])
+  })
+
+  it('with a wrong signature is refused by everybody, so that nobody passes it on to an author who would blame him', () => {
+    const good = makeCoSignature(otherMember, parcel.header)
+    expect(faults({ kind: 'coSignature', coSignature: good })).toEqual([])
+    expect(faults({ kind: 'coSignature', coSignature: { ...good, signature: WRONG_SIGNATURE } })).toEqual(['CO_SIGNATURE'])
+  })
+})
+
+describe('passing on', () => {
+  const isTaken = (message: WireMessage, state = structuredClone(watcher.state)): boolean =>
+    step(config, state, { kind: 'message', from: 'peer', message }, watcher.crypto).isTaken
+  const signed = makeCoSignature(otherMember, parcel.header)
+  const unknown = `0x${'77'.repeat(32)}` as const
+
+  it.each<[string, WireMessage]>([
+    ['package', { kind: 'package', package: parcel }],
+    ['co-signature', { kind: 'coSignature', coSignature: signed }],
+    ['certificate', { kind: 'certificate', certificate }],
+    ['block', { kind: 'block', block: sealed }],
+    ['vote', { kind: 'vote', vote: makeVote({}) }],
+  ])('a verified %s of this slot is worth it', (_kind, message) => {
+    expect(isTaken(message)).toBe(true)
+  })
+
+  it.each<[string, WireMessage]>([
+    ['package of a slot that is over', { kind: 'package', package: makePackage({ slot: 2, signature: WRONG_SIGNATURE }) }],
+    ['package of a far slot', { kind: 'package', package: makePackage({ slot: 9, signature: WRONG_SIGNATURE }) }],
+    ['package of the next slot', { kind: 'package', package: makePackage({ slot: 4 }) }],
+    ['package on an unknown parent', { kind: 'package', package: makePackage({ parentHash: unknown }) }],
+    ['co-signature of a slot that is over', { kind: 'coSignature', coSignature: { ...signed, slot: 2, signature: WRONG_SIGNATURE } }],
+    ['wrong co-signature', { kind: 'coSignature', coSignature: { ...signed, signature: WRONG_SIGNATURE } }],
+    [
+      'certificate of a slot that is over',
+      { kind: 'certificate', certificate: makeCertificate({ header: makePackage({ slot: 2 }).header }) },
+    ],
+    [
+      'certificate on an unknown parent',
+      { kind: 'certificate', certificate: makeCertificate({ header: makePackage({ parentHash: unknown }).header }) },
+    ],
+    ['block of a later slot', { kind: 'block', block: makeBlock({ slot: 9, signature: WRONG_SIGNATURE }) }],
+    ['block on an unknown parent', { kind: 'block', block: makeBlock({ parentHash: unknown, number: 9 }) }],
+    ['block below the final one', { kind: 'block', block: makeBlock({ number: 1, parentHash: unknown, signature: WRONG_SIGNATURE }) }],
+    ['vote of a far slot', { kind: 'vote', vote: makeVote({ target: { slot: 9, blockHash: sealed.hash }, signature: WRONG_SIGNATURE }) }],
+    ['wrong vote', { kind: 'vote', vote: makeVote({ signature: WRONG_SIGNATURE }) }],
+  ])('a %s is not', (_kind, message) => {
+    expect(isTaken(message)).toBe(false)
+  })
+
+  it('a vote known from a block is, a changed signature on it is not', () => {
+    const state = structuredClone(watcher.state)
+    const vote = makeVote({})
+    expect(isTaken({ kind: 'vote', vote }, state)).toBe(true)
+    expect(isTaken({ kind: 'vote', vote }, state)).toBe(true)
+    expect(isTaken({ kind: 'vote', vote: { ...vote, signature: WRONG_SIGNATURE } }, state)).toBe(false)
+  })
+
+  it('co-signatures of one validator are, up to four in a slot', () => {
+    const state = structuredClone(watcher.state)
+    const taken = Array.from({ length: 20 }, (_, index) => {
+      const { header } = makePackage({ txRoot: `0x${index.toString(16).padStart(64, '0')}` })
+      return isTaken({ kind: 'coSignature', coSignature: makeCoSignature(otherMember, header) }, state)
+    })
+    expect(taken.filter(Boolean)).toHaveLength(4)
   })
 })
 

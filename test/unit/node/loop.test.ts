@@ -6,6 +6,7 @@ import { createRecent } from '#node/recent.ts'
 import type { ExecutionInput, HhcmEffect, HhcmEvent, Vote } from '#shared/hhcm/types.ts'
 import { encodeWireMessage } from '#shared/hhcm/wire.ts'
 import type { Hash } from '#shared/types.ts'
+import { samplePackage } from '#test/unit/hhcm/samples.ts'
 
 const hash = (byte: string): Hash => `0x${byte.repeat(32)}`
 const vote: Vote = {
@@ -21,7 +22,7 @@ const input: ExecutionInput = { parentHash: hash('03'), slot: 5, author: `0x${'a
 
 type Script = (event: HhcmEvent) => readonly HhcmEffect[]
 
-function run(script: Script, changes: Record<string, unknown> = {}) {
+function run(script: Script, changes: Record<string, unknown> = {}, isTaken = true) {
   const events: HhcmEvent[] = []
   const calls: string[] = []
   const fatal: unknown[] = []
@@ -31,7 +32,7 @@ function run(script: Script, changes: Record<string, unknown> = {}) {
   const parts = {
     step: (event: HhcmEvent) => {
       events.push(event)
-      return script(event)
+      return { effects: script(event), isTaken }
     },
     chain: {
       buildBlock: async () => null,
@@ -112,6 +113,19 @@ describe('driver of the consensus machine', () => {
     expect(loop.onGossip('vote', voteBytes, 'p')).toBe('reject')
   })
 
+  it('passes on and keeps for others only what the machine has verified', () => {
+    const recent = createRecent()
+    const item = samplePackage
+    const bytes = encodeWireMessage({ kind: 'package', package: item })
+    const idle = run(() => [], { recent }, false)
+    expect(idle.loop.onGossip('package', bytes, 'p')).toBe('ignore')
+    idle.loop.onFetched({ kind: 'package', package: item }, 'p')
+    expect(recent.package(item.hash)).toBeNull()
+    const busy = run(() => [], { recent })
+    expect(busy.loop.onGossip('package', bytes, 'p')).toBe('accept')
+    expect(recent.package(item.hash)).toEqual(item)
+  })
+
   it('does not blame a peer for what it passed on before anybody could judge it', () => {
     const { loop, calls } = run(onMessage({ kind: 'fault', peer: 'earlier', fault: 'PACKAGE_LANE' }))
     expect(loop.onGossip('vote', voteBytes, 'p')).toBe('accept')
@@ -129,7 +143,7 @@ describe('driver of the consensus machine', () => {
       throw new Error('bug')
     }
     const { loop, fatal, calls } = run(bad)
-    expect(loop.onGossip('vote', voteBytes, 'p')).toBe('accept')
+    expect(loop.onGossip('vote', voteBytes, 'p')).toBe('ignore')
     expect(calls).toEqual(['error step-failed'])
     expect(fatal).toHaveLength(0)
     loop.start()
