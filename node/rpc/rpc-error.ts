@@ -1,18 +1,6 @@
 /** JSON-RPC 2.0 error objects. Codes: JSON-RPC 2.0 section 5.1, EIP-1474; 3 is what Ethereum clients use for reverts. @module */
+import { RpcError } from '#shared/api/json-rpc.ts'
 import { bytesToBigint, bytesToHex } from '#shared/bytes.ts'
-
-/** An answer that is an error; thrown inside methods, caught by the dispatcher only. */
-export class RpcError extends Error {
-  override readonly name = 'RpcError'
-  readonly code: number
-  readonly data: unknown
-
-  constructor(code: number, message: string, data?: unknown) {
-    super(message)
-    this.code = code
-    this.data = data
-  }
-}
 
 /** The text is not JSON, or nested too deeply. */
 export const PARSE_ERROR = -32700

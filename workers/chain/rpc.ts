@@ -3,6 +3,7 @@
  * projection or a submission that validators check again.
  * @module
  */
+import { RpcError } from '#shared/api/json-rpc.ts'
 import * as z from 'zod'
 import { zAddress, zHash } from '#shared/api/http.ts'
 import type { Address, Hash, Hex } from '#shared/types.ts'
@@ -15,19 +16,6 @@ const zAnswer = z.object({
   result: z.unknown().optional(),
   error: z.object({ code: z.number(), message: z.string(), data: z.unknown().optional() }).optional(),
 })
-
-/** A validator answered with a JSON-RPC error: the request is wrong or the chain refuses it. */
-export class RpcError extends Error {
-  override readonly name = 'RpcError'
-  readonly code: number
-  readonly data: unknown
-
-  constructor(code: number, message: string, data?: unknown) {
-    super(message)
-    this.code = code
-    this.data = data
-  }
-}
 
 /** No validator could be reached. */
 export class ChainUnreachableError extends Error {

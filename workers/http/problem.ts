@@ -4,7 +4,8 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import * as z from 'zod'
 import type { Problem } from '#shared/api/http.ts'
 import { DecodeError } from '#shared/fault.ts'
-import { ChainUnreachableError, RpcError } from '#workers/chain/rpc.ts'
+import { ChainUnreachableError } from '#workers/chain/rpc.ts'
+import { RpcError } from '#shared/api/json-rpc.ts'
 
 const TITLES = {
   MALFORMED_JSON: [400, 'The body is not JSON'],

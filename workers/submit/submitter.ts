@@ -6,17 +6,8 @@
 import { DurableObject } from 'cloudflare:workers'
 import { keccak256 } from 'viem'
 import type { Address, Hash, Hex } from '#shared/types.ts'
-import {
-  blockByNumber,
-  broadcast,
-  call,
-  chainMeta,
-  estimateGas,
-  finality,
-  pendingNonce,
-  RpcError,
-  zCountQuantity,
-} from '#workers/chain/rpc.ts'
+import { RpcError } from '#shared/api/json-rpc.ts'
+import { blockByNumber, broadcast, call, chainMeta, estimateGas, finality, pendingNonce, zCountQuantity } from '#workers/chain/rpc.ts'
 import { recordSubmission } from '#workers/db/records.ts'
 import { operator, type Env } from '#workers/env.ts'
 
