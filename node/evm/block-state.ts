@@ -16,23 +16,21 @@ import { Account as EvmAccount, KECCAK256_NULL, KECCAK256_RLP } from '@ethereumj
 import type { Address as EvmAddress } from '@ethereumjs/util'
 
 const NOTHING = new Uint8Array(0)
+const DONE: Promise<void> = Promise.resolve()
 const EMPTY_ACCOUNT: Account = { nonce: 0n, balanceWei: 0n, storageRoot: EMPTY_ROOT, codeHash: EMPTY_CODE_HASH }
-
-const bytesOf = (hash: Hash): Uint8Array => {
-  if (hash === EMPTY_CODE_HASH) return KECCAK256_NULL
-  return hash === EMPTY_ROOT ? KECCAK256_RLP : fromHex(hash)
-}
-
-const hashOf = (bytes: Uint8Array): Hash => {
-  if (bytes === KECCAK256_NULL) return EMPTY_CODE_HASH
-  return bytes === KECCAK256_RLP ? EMPTY_ROOT : toHex(bytes)
-}
 
 function withoutLeadingZeros(value: Uint8Array): Uint8Array {
   let start = 0
   while (start < value.length && value[start] === 0) start++
   return value.subarray(start)
 }
+
+const isSame = (present: Account | null, put: Account): boolean =>
+  present !== null &&
+  present.nonce === put.nonce &&
+  present.balanceWei === put.balanceWei &&
+  present.storageRoot === put.storageRoot &&
+  present.codeHash === put.codeHash
 
 /** Two-level map: slots by account. */
 class Slots {
@@ -84,11 +82,33 @@ export class BlockState implements StateManagerInterface {
   /** Values and balances from before the current transaction, of what it wrote. */
   readonly #originalSlots = new Slots()
   readonly #balancesBefore = new Map<Address, Wei>()
+  /** Hashes in the form the EVM holds them, and back, so that an account it puts back as it was costs no conversion. */
+  readonly #bytes = new Map<Hash, Uint8Array>([
+    [EMPTY_CODE_HASH, KECCAK256_NULL],
+    [EMPTY_ROOT, KECCAK256_RLP],
+  ])
+  readonly #hashes = new WeakMap<Uint8Array, Hash>([
+    [KECCAK256_NULL, EMPTY_CODE_HASH],
+    [KECCAK256_RLP, EMPTY_ROOT],
+  ])
 
   constructor(db: StateDb, keccak256: (data: Uint8Array) => Uint8Array, root: Hash) {
     this.#db = db
     this.#keccak256 = keccak256
     this.#root = root
+  }
+
+  #bytesOf(hash: Hash): Uint8Array {
+    const known = this.#bytes.get(hash)
+    if (known !== undefined) return known
+    const made = fromHex(hash)
+    this.#bytes.set(hash, made)
+    this.#hashes.set(made, hash)
+    return made
+  }
+
+  #hashOf(bytes: Uint8Array): Hash {
+    return this.#hashes.get(bytes) ?? toHex(bytes)
   }
 
   /** State of an account in the parent. */
@@ -260,22 +280,21 @@ export class BlockState implements StateManagerInterface {
   getAccount(address: EvmAddress): Promise<EvmAccount | undefined> {
     const account = this.account(toHex(address.bytes))
     if (account === null) return Promise.resolve(undefined)
-    return Promise.resolve(new EvmAccount(account.nonce, account.balanceWei, bytesOf(account.storageRoot), bytesOf(account.codeHash)))
+    return Promise.resolve(
+      new EvmAccount(account.nonce, account.balanceWei, this.#bytesOf(account.storageRoot), this.#bytesOf(account.codeHash)),
+    )
   }
 
+  /** The EVM puts both parties of every call back, mostly unchanged; those leave no trace. */
   putAccount(address: EvmAddress, account?: EvmAccount): Promise<void> {
-    this.setAccount(
-      toHex(address.bytes),
-      account === undefined
-        ? null
-        : {
-            nonce: account.nonce,
-            balanceWei: account.balance,
-            storageRoot: hashOf(account.storageRoot),
-            codeHash: hashOf(account.codeHash),
-          },
-    )
-    return Promise.resolve()
+    const key = toHex(address.bytes)
+    if (account === undefined) this.setAccount(key, null)
+    else {
+      const { nonce, balance: balanceWei } = account
+      const put = { nonce, balanceWei, storageRoot: this.#hashOf(account.storageRoot), codeHash: this.#hashOf(account.codeHash) }
+      if (!isSame(this.account(key), put)) this.setAccount(key, put)
+    }
+    return DONE
   }
 
   deleteAccount(address: EvmAddress): Promise<void> {
@@ -326,17 +345,17 @@ export class BlockState implements StateManagerInterface {
 
   checkpoint(): Promise<void> {
     this.mark()
-    return Promise.resolve()
+    return DONE
   }
 
   commit(): Promise<void> {
     this.keep()
-    return Promise.resolve()
+    return DONE
   }
 
   revert(): Promise<void> {
     this.undo()
-    return Promise.resolve()
+    return DONE
   }
 
   getStateRoot(): Promise<Uint8Array> {

@@ -6,6 +6,7 @@
 import type { BlockState } from '#node/evm/block-state.ts'
 import { useFastInterpreter } from '#node/evm/fast-interpreter.ts'
 import { fromHex } from '#node/evm/hex.ts'
+import { useLeanJournal } from '#node/evm/lean-journal.ts'
 import type { PrecompileFunction } from '#node/evm/native-types.ts'
 import { bytesToBigint, padLeft } from '#shared/bytes.ts'
 import type { CryptoSuite } from '#shared/crypto/suite.ts'
@@ -149,7 +150,10 @@ export async function createMachine(
     ...Array.from(config.precompiles, ([address, run]) => precompileOf(address, run)),
   ]
   const evm = await createEVM({ common, stateManager: state, blockchain, customPrecompiles })
-  if (config.interpreter !== 'stock') await useFastInterpreter(evm)
+  if (config.interpreter !== 'stock') {
+    await useFastInterpreter(evm)
+    useLeanJournal(evm)
+  }
   const block = {
     header: {
       number: BigInt(environment.number),
