@@ -35,7 +35,7 @@ import { startRpcServer } from '#node/rpc/server.ts'
 import { openChainStore } from '#node/store/chain-store.ts'
 import { openLmdb } from '#node/store/lmdb.ts'
 import { TRIGGER_DECODER } from '#shared/system.ts'
-import { openWal } from '#node/wal.ts'
+import { openWal, WRITE_AHEAD_FILE } from '#node/wal.ts'
 
 const CLIENT_VERSION = `fusion/v0.1.0/${process.platform}-${process.arch}/node${process.versions.node.split('.')[0]}`
 /** Recovered signers kept: more than pool and recent blocks hold together. */
@@ -182,8 +182,8 @@ export async function composeNode(nodeConfig: NodeConfig, log: Logger, onFatal: 
     dueTriggers: (parent, lane, slot) => natives.dueTriggers(parent, lane, slot),
   })
   const isWarmingUp = createWarmUp(chain)
-  const wal = openWal(join(nodeConfig.dataDir, 'write-ahead'))
-  if (wal.condition === 'damaged') log.warn('write-ahead-damaged', { records: wal.records.length })
+  const wal = openWal(join(nodeConfig.dataDir, WRITE_AHEAD_FILE))
+  if (wal.condition !== 'intact') log.warn(`write-ahead-${wal.condition}`, { records: wal.records.length })
   let node: RunningNode | null = null
   const rpc = await serveRpc(nodeConfig, open, pool, document, () => node?.network ?? null, log)
   node = await startNode({

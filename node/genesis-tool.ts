@@ -20,6 +20,7 @@ import type { ValidatorKeys } from '#node/keys.ts'
 import { createKeys, readKeys, writeKeys } from '#node/keys.ts'
 import { OPERATOR_INDEX, OWNER_INDEX, PROVIDER_INDEXES, devAccount } from '#node/supervisor/accounts.ts'
 import { validatorDir } from '#node/supervisor/parts.ts'
+import { initialiseWal, WRITE_AHEAD_FILE } from '#node/wal.ts'
 
 const FSN = 10n ** 18n
 /** Bonded stake of each validator, and what its operator may spend. */
@@ -96,6 +97,7 @@ function createDevnet(dataDir: string, chainId: number, validatorCount: number):
     // Left by a creation that was interrupted before the document was written: nobody has used it.
     if (existsSync(path)) renameSync(path, `${path}.unused-${Date.now()}`)
     writeKeys(path, own)
+    initialiseWal(join(folder, WRITE_AHEAD_FILE))
   }
   const document = createDevnetDocument(keys, chainId, Date.now())
   const path = join(dataDir, 'genesis.json')

@@ -46,6 +46,12 @@ const BEHIND_BLOCKS = 2
 /** How long own restored votes wait for peers before they are sent anyway. */
 const GREETING_MS = 5_000
 
+/** What the key has signed as far as the file still knows. */
+function signedRecords({ condition, records }: Wal): MachineStart['writeAhead'] {
+  if (condition === 'missing') return null
+  return condition === 'damaged' ? [...records, { kind: 'quiet', until: null }] : records
+}
+
 /** What the machine starts from: the final block, everything stored above it, and every vote that is known. */
 function machineStart({ chain, wal }: NodeParts): MachineStart {
   const { blocks, finalized, justified, votes } = chain.restored()
@@ -55,7 +61,7 @@ function machineStart({ chain, wal }: NodeParts): MachineStart {
     blocks: withFinal,
     finalized,
     justified,
-    writeAhead: wal.condition === 'damaged' || (wal.condition === 'missing' && withFinal.length > 0) ? null : wal.records,
+    writeAhead: signedRecords(wal),
     votes: [...votes, ...withFinal.flatMap((block) => block.votes)],
   }
 }

@@ -19,13 +19,20 @@ const recordSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('coSignature'), slot, lane: z.int().nonnegative(), hash }),
   z.strictObject({ kind: z.literal('block'), slot, hash }),
   z.strictObject({ kind: z.literal('vote'), source: checkpoint, target: checkpoint }),
+  z.strictObject({ kind: z.literal('quiet'), until: slot }),
 ])
+
+/** Name of the file in a node's data folder. */
+export const WRITE_AHEAD_FILE = 'write-ahead'
 
 /** Records of one kind that survive compaction: enough for any slot a peer could still ask about. */
 const KEEP_PER_KIND = 256
 const COMPACT_ABOVE = 8192
 
-/** `intact` includes a torn last record: its fsync never returned, so nothing that depends on it was sent. */
+/**
+ * `intact` includes a torn last record: its fsync never returned, so nothing that depends on it was sent. A file without any record is
+ * `missing`: it was made by a start that did not live long enough to decide on a silence. `damaged` ends with the record of a silence.
+ */
 export type WalCondition = 'missing' | 'intact' | 'damaged'
 
 export type Wal = Readonly<{
@@ -53,35 +60,41 @@ function decodeLine(line: string): WriteAheadRecord | null {
   }
 }
 
-type Contents = Readonly<{ condition: WalCondition; records: WriteAheadRecord[]; validBytes: number; bytes: number }>
+type Contents = Readonly<{ condition: WalCondition; records: WriteAheadRecord[]; validBytes: number; bytes: number; isOpenLine: boolean }>
 
 function readContents(path: string): Contents {
   let text: string
   try {
-    text = readFileSync(path, 'utf8')
+    // One character per byte, whatever has become of them.
+    text = readFileSync(path, 'latin1')
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return { condition: 'missing', records: [], validBytes: 0, bytes: 0 }
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT')
+      return { condition: 'missing', records: [], validBytes: 0, bytes: 0, isOpenLine: false }
     throw cause
   }
   const records: WriteAheadRecord[] = []
   let validBytes = 0
   let offset = 0
-  let broken = false
-  let damaged = false
+  let broken: string[] = []
+  const lines = text.split('\n')
   // What follows the last newline is a torn record or nothing.
-  for (const line of text.split('\n').slice(0, -1)) {
-    const bytes = Buffer.byteLength(line) + 1
+  const rest = lines.pop() ?? ''
+  for (const line of lines) {
     const record = decodeLine(line)
-    offset += bytes
+    offset += line.length + 1
     if (record === null) {
-      broken = true
+      broken.push(line)
       continue
     }
-    if (broken) damaged = true
+    // Whatever was lost before a silence is covered by it.
+    if (record.kind === 'quiet') broken = []
     records.push(record)
-    validBytes = offset
+    if (broken.length === 0) validBytes = offset
   }
-  return { condition: damaged ? 'damaged' : 'intact', records, validBytes, bytes: Buffer.byteLength(text) }
+  // A power cut may leave zeros, and only in the record that was being written.
+  const isTorn = broken.length === 0 || (broken.length === 1 && rest === '' && broken[0] === lines.at(-1) && lines.at(-1)?.includes('\0'))
+  const condition = !isTorn ? 'damaged' : records.length === 0 ? 'missing' : 'intact'
+  return { condition, records, validBytes, bytes: text.length, isOpenLine: rest !== '' }
 }
 
 function compact(records: readonly WriteAheadRecord[]): WriteAheadRecord[] {
@@ -111,13 +124,20 @@ function rewrite(path: string, records: readonly WriteAheadRecord[]): void {
   syncFolder(path)
 }
 
-/** Opens or creates the file, cuts a torn tail, and shortens a long one. */
+/** Makes the file of a key that was made this moment and has signed nothing. */
+export function initialiseWal(path: string): void {
+  rewrite(path, [{ kind: 'quiet', until: 0 }])
+}
+
+/** Opens or creates the file, cuts a torn tail, and shortens a long one. A damaged file stays as it is until its silence is recorded. */
 export function openWal(path: string): Wal {
   const contents = readContents(path)
-  if (contents.records.length > COMPACT_ABOVE) rewrite(path, compact(contents.records))
-  else if (contents.condition === 'damaged') rewrite(path, contents.records)
-  else if (contents.bytes > contents.validBytes) truncateSync(path, contents.validBytes)
+  const isDamaged = contents.condition === 'damaged'
+  if (!isDamaged && contents.records.length > COMPACT_ABOVE) rewrite(path, compact(contents.records))
+  else if (!isDamaged && contents.bytes > contents.validBytes) truncateSync(path, contents.validBytes)
   const file = openSync(path, 'a', 0o600)
+  // The next record must not become part of the damage.
+  if (isDamaged && contents.isOpenLine) writeSync(file, '\n')
   if (contents.condition === 'missing') syncFolder(path)
   return {
     condition: contents.condition,

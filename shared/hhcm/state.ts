@@ -130,7 +130,7 @@ export type Restored = Readonly<{
   blocks: readonly BlockEnvelope[]
   finalized: Checkpoint
   justified: Checkpoint
-  /** Null when the write-ahead file is missing or damaged. */
+  /** Null when the write-ahead file is missing; of a damaged one what is left, and an open silence as the last record. */
   writeAhead: readonly WriteAheadRecord[] | null
   /** Verified votes from disk: those of stored blocks, and best also those of the last `justified` effect. */
   votes: readonly Vote[]
@@ -159,6 +159,7 @@ function signedFrom(records: readonly WriteAheadRecord[] | null): Signed {
     else if (record.kind === 'block') signed.blockSlot = Math.max(signed.blockSlot, record.slot)
     else if (record.kind === 'coSignature')
       signed.coSignatureSlots.set(record.lane, Math.max(signed.coSignatureSlots.get(record.lane) ?? 0, record.slot))
+    else if (record.kind === 'quiet') signed.quietUntil = record.until
     else if (signed.vote === null || record.target.slot > signed.vote.target.slot)
       signed.vote = { source: record.source, target: record.target }
   }

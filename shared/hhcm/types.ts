@@ -147,6 +147,8 @@ export type WriteAheadRecord =
   | Readonly<{ kind: 'coSignature'; slot: Slot; lane: Lane; hash: Hash }>
   | Readonly<{ kind: 'block'; slot: Slot; hash: Hash }>
   | Readonly<{ kind: 'vote'; source: Checkpoint; target: Checkpoint }>
+  /** The record was lost: nothing is signed up to this slot. Null, never on disk, tells the machine that a part of its record is lost. */
+  | Readonly<{ kind: 'quiet'; until: Slot | null }>
 
 /** Name of the peer a message came from; opaque to the machine, returned in faults. */
 export type PeerId = string

@@ -5,6 +5,7 @@ import { emptyRound } from '#shared/hhcm/state.ts'
 import type { HhcmState } from '#shared/hhcm/state.ts'
 import { slotAt } from '#shared/hhcm/timetable.ts'
 import { admitDeferred, detach } from '#shared/hhcm/tree.ts'
+import { nodeOf } from '#shared/hhcm/turn.ts'
 import type { Turn } from '#shared/hhcm/turn.ts'
 import type { Hash, Slot, UnixMs } from '#shared/types.ts'
 
@@ -77,14 +78,22 @@ function repeatRequests(turn: Turn): void {
   }
 }
 
+/** After a lost record. On disk, so that a second crash does not end the silence. */
+function fallSilent({ config, state, effects }: Turn, clockSlot: Slot): void {
+  const slot = Math.max(clockSlot, nodeOf(state, state.head).header.slot)
+  // A chain younger than the silence cannot hold a forgotten signature older than it.
+  const until = slot > RECOVERY_SLOTS ? slot + RECOVERY_SLOTS : 0
+  state.signed.quietUntil = until
+  if (config.self !== null) effects.push({ kind: 'persist', record: { kind: 'quiet', until } })
+}
+
 /** Moves the clock forward; a clock that goes back is ignored. */
 export function advanceClock(turn: Turn, nowMs: UnixMs): void {
   const { config, state } = turn
   if (nowMs <= state.nowMs) return
   state.nowMs = nowMs
   const slot = slotAt(config, nowMs)
-  // A chain younger than the silence cannot hold a forgotten signature older than it.
-  state.signed.quietUntil ??= slot > RECOVERY_SLOTS ? slot + RECOVERY_SLOTS : 0
+  if (state.signed.quietUntil === null) fallSilent(turn, slot)
   if (slot > state.slot) startSlot(turn, slot)
   repeatRequests(turn)
 }

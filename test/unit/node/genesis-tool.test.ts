@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { genesisPredeploys, loadOrCreateDevnet, readGenesis } from '#node/genesis-tool.ts'
 import { createHealth } from '#node/health-report.ts'
 import { readKeys } from '#node/keys.ts'
+import { openWal } from '#node/wal.ts'
 import { genesisBalances } from '#shared/chain/genesis.ts'
 import { nobleSuite } from '#shared/crypto/noble.ts'
 import { CALLING_LIST, FEED_REGISTRY } from '#shared/system.ts'
@@ -23,6 +24,8 @@ describe('a new network', () => {
       const path = join(dataDir, 'validators', String(index), 'keys')
       expect(readKeys(path)).toMatchObject({ address, consensusKey })
       expect(statSync(path).mode & 0o777).toBe(0o600)
+      // Keys made a moment ago have signed nothing: such a network starts at once, however late.
+      expect(openWal(join(dataDir, 'validators', String(index), 'write-ahead')).condition).toBe('intact')
     }
   })
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
-import { openWal } from '#node/wal.ts'
+import { initialiseWal, openWal } from '#node/wal.ts'
 import type { WriteAheadRecord } from '#shared/hhcm/types.ts'
 import type { Hash } from '#shared/types.ts'
 
@@ -14,6 +14,7 @@ let files = 0
 const fresh = (): string => join(folder, `wal-${files++}`)
 const hashOf = (value: number): Hash => `0x${value.toString(16).padStart(64, '0')}`
 const block = (slot: number): WriteAheadRecord => ({ kind: 'block', slot, hash: hashOf(slot) })
+const quiet = (until: number): WriteAheadRecord => ({ kind: 'quiet', until })
 const vote = (slot: number): WriteAheadRecord => ({
   kind: 'vote',
   source: { slot: slot - 1, blockHash: hashOf(slot - 1) },
@@ -62,8 +63,9 @@ describe('write-ahead file', () => {
         writeFileSync(path, bytes)
         truncateSync(path, cut)
         const reopened = openWal(path)
-        expect(reopened.condition).toBe('intact')
         const whole = ends.filter((end) => end <= cut).length
+        // Without a single record nobody knows whether the key has signed.
+        expect(reopened.condition).toBe(whole === 0 ? 'missing' : 'intact')
         expect(reopened.records).toEqual(records.slice(0, whole))
         reopened.append(block(99))
         reopened.close()
@@ -93,6 +95,50 @@ describe('write-ahead file', () => {
     expect(reopened.records).toEqual([block(1)])
     reopened.close()
     expect(readFileSync(path).includes(0)).toBe(false)
+  })
+
+  it('says damaged when the last record has rotted, or more than the last is wrong', () => {
+    const path = fresh()
+    write(path, [block(1), block(2), block(3)])
+    const text = readFileSync(path, 'utf8')
+    writeFileSync(path, text.replace('"slot":3', '"slot":4'))
+    expect(openWal(path).condition).toBe('damaged')
+    const zeros = `${'\0'.repeat(80)}\n`
+    writeFileSync(path, text + zeros + zeros)
+    expect(openWal(path).condition).toBe('damaged')
+  })
+
+  it('stays missing or damaged through any number of starts until the silence is on disk', () => {
+    const gone = fresh()
+    for (let start = 0; start < 3; start++) {
+      const wal = openWal(gone)
+      expect(wal.condition).toBe('missing')
+      wal.close()
+    }
+    write(gone, [quiet(70)])
+    expect(openWal(gone)).toMatchObject({ condition: 'intact', records: [quiet(70)] })
+
+    const rotten = fresh()
+    write(rotten, [block(1), block(2), block(3)])
+    // Bytes that are no UTF-8, and an end cut in the middle of a record.
+    const bytes = readFileSync(rotten)
+    bytes.fill(0xff, 20, 30)
+    writeFileSync(rotten, bytes.subarray(0, bytes.length - 5))
+    for (let start = 0; start < 3; start++) {
+      const wal = openWal(rotten)
+      expect(wal.condition).toBe('damaged')
+      expect(wal.records).toEqual([block(2)])
+      wal.close()
+    }
+    write(rotten, [quiet(80), block(81)])
+    expect(openWal(rotten)).toMatchObject({ condition: 'intact', records: [block(2), quiet(80), block(81)] })
+  })
+
+  it('starts intact for a key that was just made', () => {
+    const path = fresh()
+    initialiseWal(path)
+    expect(openWal(path)).toMatchObject({ condition: 'intact', records: [quiet(0)] })
+    expect(statSync(path).mode & 0o777).toBe(0o600)
   })
 
   it('shortens a long file on opening and never forgets the latest of any kind', () => {
