@@ -3,8 +3,9 @@ import { bytesToHex } from '#shared/bytes.ts'
 import { initialState } from '#shared/hhcm/start.ts'
 import type { Restored as MachineStart } from '#shared/hhcm/state.ts'
 import { step } from '#shared/hhcm/step.ts'
-import type { BlockEnvelope, HhcmConfig, HhcmCrypto, Vote } from '#shared/hhcm/types.ts'
+import type { HhcmConfig, HhcmCrypto, Vote } from '#shared/hhcm/types.ts'
 import { encodeWireMessage } from '#shared/hhcm/wire.ts'
+import type { Hash } from '#shared/types.ts'
 import type { Chain } from '#node/chain.ts'
 import { startEdgeFeed } from '#node/edge-feed.ts'
 import type { Logger } from '#node/log.ts'
@@ -66,12 +67,12 @@ function machineStart({ chain, wal }: NodeParts): MachineStart {
   }
 }
 
-/** A step function that owns the machine's state, and the node's last votes, signed again for peers that lost them. */
-function createMachine(
-  parts: NodeParts,
-  genesis: BlockEnvelope,
-): Readonly<{ step: Parameters<typeof createLoop>[0]['step']; votes: readonly Vote[] }> {
-  const { config, crypto } = parts
+/** A step function that owns the machine's state, its first head, and the node's last votes, signed again for peers that lost them. */
+function createMachine(parts: NodeParts): Readonly<{ step: Parameters<typeof createLoop>[0]['step']; head: Hash; votes: readonly Vote[] }> {
+  const { config, crypto, chain } = parts
+  const genesisHash = chain.hashByNumber(0)
+  const genesis = genesisHash === null ? null : chain.envelope(genesisHash)
+  if (genesis === null) throw new Error('the chain has a genesis block')
   const started = initialState(config, genesis, machineStart(parts), crypto)
   let { state } = started
   return {
@@ -80,6 +81,7 @@ function createMachine(
       state = result.state
       return result
     },
+    head: state.head,
     votes: started.votes,
   }
 }
@@ -133,10 +135,9 @@ function greet(network: Network, votes: readonly Vote[], peerCount: number): () 
 /** Starts a node on an open chain. Resolves when the peer-to-peer port is bound. */
 export async function startNode(parts: NodeParts): Promise<RunningNode> {
   const { chain, pool, packaging, wal, log, onFatal } = parts
-  const genesisHash = chain.hashByNumber(0)
-  const genesis = genesisHash === null ? null : chain.envelope(genesisHash)
-  if (genesis === null) throw new Error('the chain has a genesis block')
-  const machine = createMachine(parts, genesis)
+  const machine = createMachine(parts)
+  // A crash between storing a block and moving the head leaves the store behind the machine, which tells changes only.
+  await chain.setHead(machine.head)
   const recent = createRecent()
   let network: Network | null = null
   const net = (): Network => {

@@ -9,7 +9,7 @@ import type { Rules } from '#shared/hhcm/rules.ts'
 import { packageHash, votePayload } from '#shared/hhcm/signing.ts'
 import { bareState } from '#shared/hhcm/state.ts'
 import type { BlockNode, HhcmState, Restored } from '#shared/hhcm/state.ts'
-import { attach, blockNode, considerHead, rootNode } from '#shared/hhcm/tree.ts'
+import { attach, blockNode, considerHead, refreshHead, rootNode } from '#shared/hhcm/tree.ts'
 import { SELF_PEER, seedOf, validatorOf } from '#shared/hhcm/turn.ts'
 import type { Turn } from '#shared/hhcm/turn.ts'
 import type { BlockEnvelope, Checkpoint, Header, HhcmConfig, HhcmCrypto, Vote } from '#shared/hhcm/types.ts'
@@ -83,6 +83,8 @@ export function initialState(
   const state = bareState(config, root, restored)
   const turn: Turn = { config, state, crypto, rules, effects: [] }
   for (const block of restored.blocks) restoreBlock(turn, block)
+  // Blocks come by height, whatever is justified: the head must not stay on a branch that nobody may vote for.
+  refreshHead(turn)
   const votes = resign(turn, restored)
   // The clock has not started: votes are admitted up to the newest of them.
   state.slot = Math.max(0, ...[...votes, ...restored.votes].map((vote) => vote.target.slot))

@@ -259,48 +259,6 @@ describe('restart', () => {
   })
 })
 
-describe('a lost record', () => {
-  const signedBy3 = (cluster: Cluster, since: number): number =>
-    cluster
-      .node(3)
-      .effects.slice(since)
-      .filter((effect) => effect.kind === 'persist' && effect.record.kind !== 'quiet').length
-
-  it('stays lost when the node is killed again in its silence', () => {
-    const cluster = new Cluster()
-    cluster.runToSlot(70, 900)
-    const { length: forgotten } = cluster.node(3).wal
-    cluster.restart(3, { writeAhead: null })
-    cluster.runToSlot(72, 900)
-    // What the second life reads is what the first one wrote: nothing but its silence.
-    const since = cluster.node(3).effects.length
-    expect(cluster.node(3).wal.slice(forgotten)).toEqual([{ kind: 'quiet', until: 134 }])
-    cluster.restart(3, { writeAhead: cluster.node(3).wal.slice(forgotten) })
-    cluster.runToSlot(75, 900)
-    expect(signedBy3(cluster, since)).toBe(0)
-  })
-
-  it('of which some is left binds by what is left, and by silence', () => {
-    const cluster = new Cluster()
-    cluster.runToSlot(70, 900)
-    const { wal } = cluster.node(3)
-    cluster.restart(3, { writeAhead: [...wal, { kind: 'quiet', until: null }] })
-    expect(cluster.node(3).state.signed.vote?.target.slot).toBe(70)
-    const since = cluster.node(3).effects.length
-    cluster.runToSlot(72, 900)
-    expect(signedBy3(cluster, since)).toBe(0)
-    expect(wal.at(-1)).toEqual({ kind: 'quiet', until: 134 })
-  })
-
-  it('means silence by the age of the chain even when the clock says that it is young', () => {
-    const cluster = new Cluster()
-    cluster.runToSlot(70, 900)
-    cluster.restart(3, { writeAhead: null })
-    cluster.feed(3, { kind: 'tick', nowMs: 3 * SLOT_MS })
-    expect(cluster.node(3).state.signed.quietUntil).toBe(134)
-  })
-})
-
 describe('restart with half of the votes', () => {
   it('proves a justification with all of its votes or not at all', () => {
     const cluster = new Cluster()

@@ -148,7 +148,11 @@ describe('nodes in one process', () => {
     running.splice(running.indexOf(late), 1)
     const before = late.chain.finalized()
     await until(() => a.chain.finalized().header.number >= before.header.number + 3, 'three of four go on', 20_000)
+    // As if killed between storing the head and pointing at it.
+    const tip = late.chain.head().header
+    await openChainStore(database).moveHead(tip.parentHash)
     const again = await start(shared, 3, database)
+    expect(again.chain.head().header.number).toBeGreaterThanOrEqual(tip.number)
     expect(again.chain.finalized().hash).toBe(before.hash)
     await until(() => again.chain.finalized().header.number >= before.header.number + 5, 'the restarted node follows', 20_000)
     agreeOn(before.header.number + 4)
