@@ -25,7 +25,7 @@ import { startDevnet } from '../../bench/devnet.ts'
 const OWNER = 7
 const SPENDER = devAccount(8).address
 const EVERY_SEC = 3
-const OUTAGE_MS = 24_000
+const OUTAGE_MS = 60_000
 const FUND_WEI = 100n * 10n ** 18n
 
 let devnet: RunningDevnet
