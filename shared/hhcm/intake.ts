@@ -18,7 +18,7 @@ import type { Turn } from '#shared/hhcm/turn.ts'
 import type { BlockEnvelope, Certificate, CoSignature, Package, PeerId, WireMessage } from '#shared/hhcm/types.ts'
 import type { Address, Hash } from '#shared/types.ts'
 
-/** Blocks whose parent is unknown. */
+/** Blocks whose parent is unknown; each author has an equal part, and two at least. */
 const ORPHANS_MAX = 64
 /** Blocks that are not executed yet; a syncing peer sends more later. */
 const WAITING_MAX = 512
@@ -119,7 +119,11 @@ function takePackage(turn: Turn, value: Package, from: PeerId): boolean {
   const { header, hash } = value
   const isRequested = state.requests.get(hash)?.what === 'package'
   if (isRequested) {
-    // The certificate that named this hash is verified, so the body needs no check beyond its hash.
+    // The certificate that named this hash is verified. The hash leaves the signature open, which others will check when they get it here.
+    if (!isAuthentic(turn, { kind: 'package', package: value })) {
+      blame(turn, from, 'PACKAGE_SIGNATURE')
+      return false
+    }
     state.requests.delete(hash)
     state.bodies.set(hash, value)
     for (const node of state.nodes.values()) if (node.packageHashes.includes(hash)) executeIfReady(turn, node)
@@ -201,10 +205,11 @@ function holdOrphan(turn: Turn, block: BlockEnvelope, from: PeerId): void {
     return
   }
   if (block.header.number > nodeOf(state, state.head).header.number + SYNC_DISTANCE) callForSync(turn)
-  for (const oldest of state.orphans.keys()) {
-    if (state.orphans.size < ORPHANS_MAX) break
-    state.orphans.delete(oldest)
-  }
+  const own = [...state.orphans.values()].filter((orphan) => orphan.block.header.author === block.header.author)
+  const [oldest] = own
+  if (oldest !== undefined && own.length >= Math.max(2, Math.floor(ORPHANS_MAX / turn.config.validators.length)))
+    state.orphans.delete(oldest.block.hash)
+  state.requests.delete(block.hash)
   state.orphans.set(block.hash, { block, from, arrivedSlot: state.slot })
   if (!state.orphans.has(block.header.parentHash)) request(turn, 'block', block.header.parentHash, from)
 }
@@ -218,11 +223,10 @@ function waitingCount(turn: Turn): number {
 /** Takes a block from a peer or from this node's own work; true when it is verified. */
 export function takeBlock(turn: Turn, block: BlockEnvelope, from: PeerId): boolean {
   const { state } = turn
-  const isRequested = state.requests.delete(block.hash)
   if (state.nodes.has(block.hash) || state.orphans.has(block.hash) || state.invalid.has(block.hash)) return false
   if (block.header.slot > state.slot) return false
   // A third block of an equivocator is of interest only when somebody built on it.
-  if (!isRequested && !hasBlockRoom(turn, block.header)) return false
+  if (!state.requests.has(block.hash) && !hasBlockRoom(turn, block.header)) return false
   const parent = state.nodes.get(block.header.parentHash)
   if (parent === undefined) {
     holdOrphan(turn, block, from)
@@ -234,6 +238,8 @@ export function takeBlock(turn: Turn, block: BlockEnvelope, from: PeerId): boole
     blame(turn, from, lanes)
     return false
   }
+  // Not before: the hash leaves the signature open, and a copy with a wrong one answers nothing.
+  state.requests.delete(block.hash)
   if (block.header.slot === state.slot) state.round.isTouched = true
   sightBlock(turn, block)
   const node = blockNode(turn, block, parent, lanes, from)
@@ -246,7 +252,15 @@ export function takeBlock(turn: Turn, block: BlockEnvelope, from: PeerId): boole
   return true
 }
 
+/** Takes what waited for a block. Whoever passed it on could judge it as little as this node, so what is wrong with it is no peer's fault. */
 function adopt(turn: Turn, parentHash: Hash): void {
+  const { effects } = turn
+  const before = effects.length
+  takeWaiting(turn, parentHash)
+  effects.push(...effects.splice(before).filter(({ kind }) => kind !== 'fault'))
+}
+
+function takeWaiting(turn: Turn, parentHash: Hash): void {
   const { state } = turn
   // Listed before any is taken: taking one may hold another again.
   for (const { block, from } of [...state.orphans.values()].filter((orphan) => orphan.block.header.parentHash === parentHash)) {
