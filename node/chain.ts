@@ -36,7 +36,7 @@ export type Restored = Readonly<{
   head: Hash
   finalized: Checkpoint
   justified: Checkpoint
-  /** Votes that proved the final checkpoint. */
+  /** Votes that proved the final and the justified checkpoint. */
   votes: readonly Vote[]
 }>
 
@@ -50,7 +50,7 @@ export type Chain = ChainReader &
     executeBlock: (envelope: BlockEnvelope, input: ExecutionInput) => Promise<boolean>
     /** Makes a stored block the head. */
     setHead: (hash: Hash) => Promise<void>
-    setJustified: (checkpoint: Checkpoint) => Promise<void>
+    setJustified: (checkpoint: Checkpoint, votes: readonly Vote[]) => Promise<void>
     setFinalized: (checkpoint: Checkpoint, votes: readonly Vote[]) => Promise<void>
     putEvidence: (evidence: Evidence) => Promise<void>
     restored: () => Restored
@@ -190,7 +190,8 @@ function restoredFrom(store: ChainStore): Restored {
     }
   }
   const { head, finalized, justified } = pointers
-  return { blocks, head, finalized, justified, votes: store.finalityVotes(finalized.blockHash) ?? [] }
+  const votes = [...(store.finalityVotes(finalized.blockHash) ?? []), ...store.justifiedVotes()]
+  return { blocks, head, finalized, justified, votes }
 }
 
 function chainReads({ store, state, config }: ChainOptions, listeners: Set<Listener>): ChainReader {
@@ -247,9 +248,9 @@ export async function createChain(options: ChainOptions): Promise<Chain> {
         const { reverted } = await store.moveHead(hash)
         notify({ kind: 'head', block: reader.head(), reverted })
       }),
-    setJustified: (checkpoint) =>
+    setJustified: (checkpoint, votes) =>
       serial.run(async () => {
-        await store.setJustified(checkpoint)
+        await store.setJustified(checkpoint, votes)
         notify({ kind: 'safe', block: reader.safe(), reverted: [] })
       }),
     setFinalized: (checkpoint, votes) =>

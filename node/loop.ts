@@ -167,7 +167,7 @@ class Driver {
         this.#run('head', () => chain.setHead(effect.blockHash))
         return
       case 'justified':
-        this.#run('justified', () => chain.setJustified(effect.checkpoint))
+        this.#run('justified', () => chain.setJustified(effect.checkpoint, effect.votes))
         return
       case 'finalized':
         this.#run('finalized', () => chain.setFinalized(effect.checkpoint, effect.votes))

@@ -193,6 +193,7 @@ function reads(
   | 'hashesAt'
   | 'transactionPlace'
   | 'finalityVotes'
+  | 'justifiedVotes'
   | 'evidence'
 > {
   const { database } = records
@@ -218,6 +219,10 @@ function reads(
     finalityVotes: (hash) => {
       const bytes = database.get(KEYS.votes(hash))
       return bytes === undefined ? null : decodeVotes(bytes)
+    },
+    justifiedVotes: () => {
+      const bytes = database.get(KEYS.justifiedVotes)
+      return bytes === undefined ? [] : decodeVotes(bytes)
     },
     evidence: () => [...database.range(KEYS.allEvidence)].map(([, bytes]) => decodeEvidence(bytes)),
   }
@@ -269,7 +274,7 @@ export function openChainStore(database: KeyValue): ChainStore {
       await move({ ...current(), head }, moveWrites(records, path))
       return path
     },
-    setJustified: (justified) => move({ ...current(), justified }, []),
+    setJustified: (justified, votes) => move({ ...current(), justified }, [put(KEYS.justifiedVotes, encodeVotes(votes))]),
     setFinalized: async (finalized, votes) => {
       const from = records.require(current().finalized.blockHash).header.number + 1
       const to = records.require(finalized.blockHash).header.number

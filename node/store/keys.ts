@@ -22,6 +22,8 @@ export const KEYS = {
   place: (txHash: Hash) => kind('x', hexToBytes(txHash)),
   node: (hash: Hash) => kind('s', hexToBytes(hash)),
   votes: (hash: Hash) => kind('v', hexToBytes(hash)),
+  /** Votes that justified the checkpoint of the pointers. */
+  justifiedVotes: kind('j'),
   evidence: (hash: Hash) => kind('e', hexToBytes(hash)),
   allEvidence: kind('e'),
 } as const

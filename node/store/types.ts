@@ -43,11 +43,14 @@ export type ChainStore = Readonly<{
   putBlock: (commit: BlockCommit) => Promise<void>
   /** Makes a stored block the canonical head. */
   moveHead: (head: Hash) => Promise<HeadMove>
-  setJustified: (checkpoint: Checkpoint) => Promise<void>
+  /** Stores the votes that prove it beside it. */
+  setJustified: (checkpoint: Checkpoint, votes: readonly Vote[]) => Promise<void>
   /** Stores the votes that prove it and drops the bodies of blocks that can no longer become canonical. */
   setFinalized: (checkpoint: Checkpoint, votes: readonly Vote[]) => Promise<void>
   /** Votes that finalised this block, null when it was not itself a final checkpoint. */
   finalityVotes: (hash: Hash) => readonly Vote[] | null
+  /** Votes that justified the highest justified checkpoint, none before the first. */
+  justifiedVotes: () => readonly Vote[]
   putEvidence: (evidence: Evidence) => Promise<void>
   evidence: () => readonly Evidence[]
   close: () => Promise<void>

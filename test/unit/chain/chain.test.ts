@@ -194,13 +194,14 @@ describe('a restart', () => {
     const two = await extend(first.chain, one, 2, ['b'])
     const fork = await extend(first.chain, one, 3, ['c'])
     await first.chain.setHead(two.hash)
-    await first.chain.setJustified({ slot: 2, blockHash: two.hash })
     const vote = {
       source: { slot: 0, blockHash: genesis.envelope.hash },
       target: { slot: 1, blockHash: one.hash },
       voter: `0x${'01'.repeat(20)}`,
       signature: `0x${'02'.repeat(64)}`,
     } as const
+    const proof = { ...vote, target: { slot: 2, blockHash: two.hash } }
+    await first.chain.setJustified({ slot: 2, blockHash: two.hash }, [proof])
     await first.chain.setFinalized({ slot: 1, blockHash: one.hash }, [vote])
     await first.chain.close()
     const { chain } = await open(first.database)
@@ -209,7 +210,7 @@ describe('a restart', () => {
       head: two.hash,
       finalized: { slot: 1, blockHash: one.hash },
       justified: { slot: 2, blockHash: two.hash },
-      votes: [vote],
+      votes: [vote, proof],
     })
     expect(blocks.map(({ hash }) => hash).toSorted()).toEqual([two.hash, fork.hash].toSorted())
     expect([chain.head().hash, chain.safe().hash, chain.finalized().hash]).toEqual([two.hash, two.hash, one.hash])

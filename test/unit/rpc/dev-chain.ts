@@ -189,7 +189,7 @@ export async function startDevChain(): Promise<DevChain> {
     },
     finalize: async (block) => {
       const checkpoint = { slot: block.header.slot, blockHash: block.hash }
-      await chain.setJustified(checkpoint)
+      await chain.setJustified(checkpoint, [])
       await chain.setFinalized(checkpoint, [])
     },
     close: async () => {
