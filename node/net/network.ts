@@ -107,7 +107,8 @@ function judgeGossip(config: NetworkConfig, book: PeerBook, penalize: Network['p
       return TopicValidatorResult.Reject
     }
     const nowMs = config.now()
-    if (!record.messages.take(1, nowMs) || !record.bytes.take(data.length, nowMs)) return TopicValidatorResult.Ignore
+    const { messages, bytes } = kind === 'tx' || kind === 'trig' ? record.transactions : record.consensus
+    if (!messages.take(1, nowMs) || !bytes.take(data.length, nowMs)) return TopicValidatorResult.Ignore
     const verdict = await config.onMessage(kind, data, from)
     if (verdict === 'accept') return TopicValidatorResult.Accept
     if (verdict === 'ignore') return TopicValidatorResult.Ignore

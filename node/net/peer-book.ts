@@ -22,6 +22,8 @@ const GOSSIP_BYTES_PER_SECOND = 4 * 1024 * 1024
 const REQUEST_BURST = 100
 const REQUEST_PER_SECOND = 25
 
+type GossipAllowance = Readonly<{ messages: TokenBucket; bytes: TokenBucket }>
+
 export type PeerRecord = {
   readonly id: string
   /** Proven validator behind the peer, null until and unless proven. */
@@ -30,8 +32,9 @@ export type PeerRecord = {
   points: number
   pointsAtMs: number
   banned: boolean
-  readonly messages: TokenBucket
-  readonly bytes: TokenBucket
+  /** Transactions and consensus apart: however many transactions a peer passes on, its votes and blocks are heard. */
+  readonly transactions: GossipAllowance
+  readonly consensus: GossipAllowance
   readonly requests: TokenBucket
 }
 
@@ -52,6 +55,10 @@ export type PeerBook = Readonly<{
 export function createPeerBook(now: () => number): PeerBook {
   const records = new Map<string, PeerRecord>()
   const connected = new Set<string>()
+  const allowance = (): GossipAllowance => ({
+    messages: createTokenBucket(GOSSIP_BURST, GOSSIP_PER_SECOND, now()),
+    bytes: createTokenBucket(GOSSIP_BYTES_BURST, GOSSIP_BYTES_PER_SECOND, now()),
+  })
   const create = (id: string): PeerRecord => ({
     id,
     validator: null,
@@ -59,8 +66,8 @@ export function createPeerBook(now: () => number): PeerBook {
     points: 0,
     pointsAtMs: now(),
     banned: false,
-    messages: createTokenBucket(GOSSIP_BURST, GOSSIP_PER_SECOND, now()),
-    bytes: createTokenBucket(GOSSIP_BYTES_BURST, GOSSIP_BYTES_PER_SECOND, now()),
+    transactions: allowance(),
+    consensus: allowance(),
     requests: createTokenBucket(REQUEST_BURST, REQUEST_PER_SECOND, now()),
   })
   const fade = (known: PeerRecord): number => {

@@ -168,6 +168,33 @@ describe('peer-to-peer network', () => {
     expect(faults.filter((fault) => fault === 'GOSSIP_REJECTED').length).toBeGreaterThanOrEqual(7)
   })
 
+  it('hears the votes of a peer whose transactions have used up their allowance', async () => {
+    const heard = { tx: 0, vote: 0 }
+    const [first, second] = await pair(
+      {
+        // The clock stands still, so that no allowance comes back.
+        now: () => 1_000_000,
+        onMessage: (kind) => {
+          if (kind === 'tx' || kind === 'vote') heard[kind]++
+          return 'accept'
+        },
+      },
+      {},
+    )
+    await met(first, second)
+    const size = GOSSIP_BYTES_MAX.tx
+    const allowed = (16 * 1024 * 1024) / size
+    for (let index = 0; index < allowed + 8; index++) {
+      const bytes = new Uint8Array(size)
+      new DataView(bytes.buffer).setUint32(0, index)
+      second.publish('tx', bytes)
+      if (index % 8 === 7) await until(() => heard.tx >= Math.min(allowed, index + 1), 'the transactions come')
+    }
+    second.publish('vote', Uint8Array.of(1))
+    await until(() => heard.vote === 1, 'the vote comes')
+    expect(heard.tx).toBe(allowed)
+  }, 30_000)
+
   it('finds a peer that starts late and finds it again after a restart', async () => {
     const placeholder = await start({ index: 0 })
     const address = placeholder.addresses()[0] ?? ''
