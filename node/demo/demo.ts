@@ -80,6 +80,7 @@ async function eventOf(parts: DemoParts, state: DemoState, contract: DemoContrac
 /** Prints every firing once it is final. The edge may be away for a while: nothing is lost, it comes with the next answer. */
 async function followFires(parts: DemoParts, client: FusionClient, state: DemoState): Promise<void> {
   const shown = new Set<string>()
+  const sinceMs = Date.now()
   while (!parts.stop.aborted) {
     for (const contract of DEMO_CONTRACTS) {
       const id = state.triggers[contract]
@@ -87,7 +88,8 @@ async function followFires(parts: DemoParts, client: FusionClient, state: DemoSt
       try {
         const { items } = await client.fires(id, { limit: 10 })
         for (const fire of items.toReversed()) {
-          if (fire.finalAtMs === null || shown.has(fire.fireKey)) continue
+          // A resumed chain has fires of earlier runs.
+          if (fire.finalAtMs === null || fire.finalAtMs < sinceMs || shown.has(fire.fireKey)) continue
           shown.add(fire.fireKey)
           parts.print(fireLine(contract, fire, await eventOf(parts, state, contract, fire)))
         }
