@@ -52,8 +52,8 @@ export type LoopParts = Readonly<{
 export type Loop = Readonly<{
   /** A consensus object from gossip. */
   onGossip: (kind: GossipKind, bytes: Uint8Array, from: string) => Verdict
-  /** An object fetched from a peer. */
-  onFetched: (message: WireMessage, from: string) => void
+  /** An object fetched from a peer; false when the machine had no use for it. */
+  onFetched: (message: WireMessage, from: string) => boolean
   /** Pool or head changed: ask again whether a block is wanted. */
   refreshActivity: () => void
   start: () => void
@@ -272,8 +272,9 @@ export function createLoop(parts: LoopParts): Loop {
       }
     },
     onFetched: (message, from) => {
-      const { fault } = take(message, from)
+      const { fault, isTaken } = take(message, from)
       if (fault !== null) parts.network().penalize(from, fault)
+      return fault === null && isTaken
     },
     refreshActivity: () => driver.refreshActivity(),
     start: () => driver.start(),

@@ -4,7 +4,8 @@
  * @module
  */
 import { DecodeError } from '#shared/fault.ts'
-import type { WireMessage } from '#shared/hhcm/types.ts'
+import { LANES_MAX } from '#shared/hhcm/codec.ts'
+import type { Package, WireMessage } from '#shared/hhcm/types.ts'
 import type { Hash, Height } from '#shared/types.ts'
 import type { Chain } from '#node/chain.ts'
 import type { Network } from '#node/net/network.ts'
@@ -21,6 +22,10 @@ import {
 import type { FullBlock } from '#node/net/transfer.ts'
 import type { Recent } from '#node/recent.ts'
 
+/** A peer that has not answered after this long is not waited for alone. */
+const PATIENCE_MS = 400
+/** Bodies of fetched blocks that the machine has not asked for yet. */
+const OFFERED_BYTES_MAX = 32 * 1024 * 1024
 /** Peers asked for one object before giving up; the machine asks again when it still matters. */
 const PEERS_PER_FETCH = 3
 const FETCHES_MAX = 64
@@ -28,12 +33,14 @@ const FETCHES_MAX = 64
 const STALLED_MS = 15_000
 const POLL_MS = 25
 
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
 export type SyncerParts = Readonly<{
   chain: Pick<Chain, 'envelope' | 'head' | 'finalized'>
   network: () => Pick<Network, 'request' | 'peers' | 'penalize'>
   recent: Recent
-  /** Hands a fetched object to the machine. */
-  deliver: (message: WireMessage, from: string) => void
+  /** Hands a fetched object to the machine; false when the machine had no use for it. */
+  deliver: (message: WireMessage, from: string) => boolean
   onNotice: (event: string, fields: Readonly<Record<string, string | number>>) => void
 }>
 
@@ -47,6 +54,8 @@ export type Syncer = Readonly<{
 class Fetcher {
   readonly #parts: SyncerParts
   readonly #running = new Set<Hash>()
+  readonly #offered = new Map<Hash, Readonly<{ item: Package; peer: string }>>()
+  #offeredBytes = 0
   #isSyncing = false
   #stopped = false
 
@@ -79,6 +88,13 @@ class Fetcher {
       queueMicrotask(() => deliver({ kind: 'package', package: known }, from ?? 'self'))
       return
     }
+    const offer = what === 'package' ? this.#takeOffer(hash) : null
+    if (offer !== null) {
+      queueMicrotask(() => {
+        if (!deliver({ kind: 'package', package: offer.item }, offer.peer)) this.fetch(what, hash, from)
+      })
+      return
+    }
     if (this.#running.has(hash) || this.#running.size >= FETCHES_MAX) return
     this.#running.add(hash)
     this.#fetchFromPeers(what, hash, from)
@@ -92,28 +108,55 @@ class Fetcher {
       .peers()
       .map(({ id }) => id)
     const order = [...ids.filter((id) => id === from), ...ids.filter((id) => id !== from)].slice(0, PEERS_PER_FETCH)
-    for (const peer of order) if (await this.#fetchFrom(peer, what, hash)) return
+    const attempts: Promise<boolean>[] = []
+    for (const peer of order) {
+      const attempt = this.#fetchFrom(peer, what, hash).catch((cause: unknown) => {
+        this.#parts.onNotice('fetch-failed', { cause: String(cause) })
+        return false
+      })
+      attempts.push(attempt)
+      if (await Promise.race([attempt, sleep(PATIENCE_MS).then(() => false)])) return
+    }
+    await Promise.all(attempts)
   }
 
   async #fetchFrom(peer: string, what: 'block' | 'package', hash: Hash): Promise<boolean> {
     if (what === 'block') {
       const full = await this.#ask(peer, 'block', encodeHash(hash), decodeFullBlock)
       if (full?.envelope.hash !== hash) return false
+      // A block that the machine holds for later is an answer too; what it refuses it asks for again.
       this.#take(full, peer)
       return true
     }
     const packages = await this.#ask(peer, 'packages', encodeHashes([hash]), decodePackages)
     const found = packages?.find((item) => item.hash === hash)
     if (found === undefined) return false
-    this.#parts.deliver({ kind: 'package', package: found }, peer)
-    return true
+    return this.#parts.deliver({ kind: 'package', package: found }, peer)
   }
 
   /** The bodies wait in memory for the machine to ask for them, which it does as soon as it has accepted the block. */
-  #take({ envelope, packages }: FullBlock, peer: string): void {
-    const { recent, deliver } = this.#parts
-    for (const item of packages) if (item !== null) recent.remember({ kind: 'package', package: item })
-    deliver({ kind: 'block', block: envelope }, peer)
+  #take({ envelope, packages }: FullBlock, peer: string): boolean {
+    for (const item of packages) if (item !== null) this.#offer(item, peer)
+    return this.#parts.deliver({ kind: 'block', block: envelope }, peer)
+  }
+
+  /** Not among the recent objects, which this node gives to others: nobody has verified these. */
+  #offer(item: Package, peer: string): void {
+    this.#takeOffer(item.hash)
+    this.#offered.set(item.hash, { item, peer })
+    this.#offeredBytes += item.header.bytes
+    for (const oldest of this.#offered.keys()) {
+      if (this.#offeredBytes <= OFFERED_BYTES_MAX && this.#offered.size <= BLOCKS_PER_ANSWER * LANES_MAX) break
+      this.#takeOffer(oldest)
+    }
+  }
+
+  #takeOffer(hash: Hash): Readonly<{ item: Package; peer: string }> | null {
+    const offer = this.#offered.get(hash)
+    if (offer === undefined) return null
+    this.#offered.delete(hash)
+    this.#offeredBytes -= offer.item.header.bytes
+    return offer
   }
 
   sync(fromNumber: Height): void {
@@ -144,7 +187,9 @@ class Fetcher {
       const blocks = await this.#ask(peer, 'blocks', encodeBlockRange({ from: number + 1, count: BLOCKS_PER_ANSWER }), decodeFullBlocks)
       const last = blocks?.at(-1)
       if (blocks === null || last === undefined || last.envelope.header.number <= number) return number
-      for (const block of blocks) this.#take(block, peer)
+      const taken = blocks.filter((block) => this.#take(block, peer))
+      // What the machine does not take will never be stored, and waiting for it would keep the next peer waiting.
+      if (taken.length === 0 && this.#parts.chain.envelope(last.envelope.hash) === null) return number
       if (!(await this.#stored(last.envelope.hash))) return number
       number = last.envelope.header.number
     }
@@ -161,7 +206,7 @@ class Fetcher {
         movedMs = Date.now()
       }
       if (Date.now() - movedMs > STALLED_MS) return false
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+      await sleep(POLL_MS)
     }
     return !this.#stopped
   }

@@ -119,10 +119,11 @@ describe('driver of the consensus machine', () => {
     const bytes = encodeWireMessage({ kind: 'package', package: item })
     const idle = run(() => [], { recent }, false)
     expect(idle.loop.onGossip('package', bytes, 'p')).toBe('ignore')
-    idle.loop.onFetched({ kind: 'package', package: item }, 'p')
+    expect(idle.loop.onFetched({ kind: 'package', package: item }, 'p')).toBe(false)
     expect(recent.package(item.hash)).toBeNull()
     const busy = run(() => [], { recent })
     expect(busy.loop.onGossip('package', bytes, 'p')).toBe('accept')
+    expect(busy.loop.onFetched({ kind: 'package', package: item }, 'p')).toBe(true)
     expect(recent.package(item.hash)).toEqual(item)
   })
 

@@ -116,7 +116,7 @@ describe('handing over', () => {
 
 type Peer = Readonly<{ id: string; head: number; answer: (kind: string, body: Uint8Array) => Promise<Uint8Array | null> }>
 
-function syncerOf(peers: readonly Peer[]) {
+function syncerOf(peers: readonly Peer[], isTaken: (message: WireMessage, from: string) => boolean = () => true) {
   const delivered: string[] = []
   const stored = new Set<Hash>()
   const penalties: string[] = []
@@ -137,9 +137,11 @@ function syncerOf(peers: readonly Peer[]) {
     deliver: (message: WireMessage, from: string) => {
       const name = message.kind === 'block' ? message.block.header.number : message.kind
       delivered.push(`${from} ${name}`)
-      if (message.kind !== 'block') return
+      if (!isTaken(message, from)) return false
+      if (message.kind !== 'block') return true
       stored.add(message.block.hash)
       head = message.block
+      return true
     },
     onNotice: (event, fields) => notices.push(`${event} ${JSON.stringify(fields)}`),
   }
@@ -200,6 +202,37 @@ describe('fetching', () => {
     await settle()
     expect(asked).toEqual(['wrong'])
     expect(delivered).toEqual(['good 2'])
+  })
+
+  it('loses no time with a peer whose blocks the machine does not take', async () => {
+    const invented = { ...honest('liar', chainOf(3, 99)), head: 1e9 }
+    const { syncer, delivered } = syncerOf([invented, honest('good', chainOf(2))], (_message, from) => from === 'good')
+    syncer.sync(0)
+    await settle()
+    expect(delivered).toEqual(['liar 1', 'liar 2', 'liar 3', 'good 1', 'good 2'])
+  })
+
+  it('does not wait for a peer that keeps silent when others have the object', async () => {
+    const blocks = chainOf(1)
+    const mute: Peer = { id: 'mute', head: 0, answer: () => new Promise(() => undefined) }
+    const { syncer, delivered } = syncerOf([mute, honest('good', blocks)])
+    syncer.fetch('block', blocks[0]?.envelope.hash ?? '0x', null)
+    await settle(800)
+    expect(delivered).toEqual(['good 1'])
+  })
+
+  it('keeps the bodies of a fetched block for the machine, and asks others when it refuses them', async () => {
+    const blocks = chainOf(1)
+    const item = blocks[0]?.packages[0]
+    if (item === undefined || item === null) throw new Error('a package')
+    const peers = [honest('first', blocks), honest('second', blocks)]
+    const { syncer, delivered, recent } = syncerOf(peers, (message, from) => message.kind === 'block' || from === 'second')
+    syncer.fetch('block', blocks[0]?.envelope.hash ?? '0x', 'first')
+    await settle(50)
+    expect(recent.package(item.hash)).toBeNull()
+    syncer.fetch('package', item.hash, 'second')
+    await settle(50)
+    expect(delivered).toEqual(['first 1', 'first package', 'second package'])
   })
 
   it('hands over a package that is still in memory without asking anybody', async () => {
