@@ -4,7 +4,7 @@
  * validator from contradicting itself.
  * @module
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, truncateSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
 import * as z from 'zod'
@@ -117,7 +117,7 @@ function syncFolder(path: string): void {
 function rewrite(path: string, records: readonly WriteAheadRecord[]): void {
   const temporary = `${path}.new`
   const file = openSync(temporary, 'w', 0o600)
-  writeSync(file, records.map(encodeLine).join(''))
+  writeFileSync(file, records.map(encodeLine).join(''))
   fsyncSync(file)
   closeSync(file)
   renameSync(temporary, path)
@@ -129,13 +129,14 @@ export function initialiseWal(path: string): void {
   rewrite(path, [{ kind: 'quiet', until: 0 }])
 }
 
-/** Opens or creates the file, cuts a torn tail, and shortens a long one. A damaged file stays as it is until its silence is recorded. */
+/** Opens or creates the file, cuts a torn tail, and shortens a long one, also while it grows. A damaged file stays as it is until its silence is recorded. */
 export function openWal(path: string): Wal {
   const contents = readContents(path)
   const isDamaged = contents.condition === 'damaged'
-  if (!isDamaged && contents.records.length > COMPACT_ABOVE) rewrite(path, compact(contents.records))
+  let kept = contents.records.length > COMPACT_ABOVE ? compact(contents.records) : [...contents.records]
+  if (!isDamaged && kept.length < contents.records.length) rewrite(path, kept)
   else if (!isDamaged && contents.bytes > contents.validBytes) truncateSync(path, contents.validBytes)
-  const file = openSync(path, 'a', 0o600)
+  let file = openSync(path, 'a', 0o600)
   // The next record must not become part of the damage.
   if (isDamaged && contents.isOpenLine) writeSync(file, '\n')
   if (contents.condition === 'missing') syncFolder(path)
@@ -143,8 +144,16 @@ export function openWal(path: string): Wal {
     condition: contents.condition,
     records: contents.records,
     append: (record) => {
-      writeSync(file, encodeLine(record))
+      const line = Buffer.from(encodeLine(record), 'latin1')
+      // A disk that is nearly full takes a part and reports no error.
+      if (writeSync(file, line) !== line.length) throw new Error('the disk took a part of a write-ahead record')
       fsyncSync(file)
+      kept.push(record)
+      if (kept.length <= COMPACT_ABOVE) return
+      kept = compact(kept)
+      rewrite(path, kept)
+      closeSync(file)
+      file = openSync(path, 'a', 0o600)
     },
     close: () => closeSync(file),
   }

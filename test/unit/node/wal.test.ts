@@ -151,6 +151,20 @@ describe('write-ahead file', () => {
     expect(shorter[0]).toEqual(vote(1))
     expect(shorter.at(-1)).toEqual(block(9000))
   })
+
+  it('shortens itself while it grows, and goes on in the shorter file', () => {
+    const path = fresh()
+    writeFileSync(path, [readLine(vote(1)), readLine(block(1)).repeat(8191)].join(''))
+    const wal = openWal(path)
+    const { size } = statSync(path)
+    wal.append(block(2))
+    expect(statSync(path).size).toBeLessThan(size / 10)
+    wal.append(block(3))
+    wal.close()
+    const { records } = openWal(path)
+    expect(records[0]).toEqual(vote(1))
+    expect(records.slice(-2)).toEqual([block(2), block(3)])
+  })
 })
 
 function readLine(record: WriteAheadRecord): string {
