@@ -40,13 +40,14 @@ function lanesFor(turn: Turn, own: Certified, ordered: readonly Certified[]): (C
   return lanes
 }
 
+/** A block whose bodies are kept back can never be voted for, so it stops nobody from building. */
 function hasBetterBlock(turn: Turn, base: BlockNode, own: Certified, lanes: readonly (Certified | null)[]): boolean {
   const { state, config, rules } = turn
   const ranks = lanes.map((lane) => (lane === null ? null : rankOf(lane)))
   const mine = { rank: rankOf(own), rankSum: rankSumOf(ranks, config.validators.length), ticket: own.ticket, blockHash: own.packageHash }
   return (state.children.get(base.hash) ?? []).some((hash) => {
     const other = state.nodes.get(hash)
-    return other?.header.slot === state.slot && rules.comparePreference(other.preference, mine) < 0
+    return other?.header.slot === state.slot && other.status !== 'waiting' && rules.comparePreference(other.preference, mine) < 0
   })
 }
 
