@@ -179,10 +179,13 @@ function followStatus(
     hangUp(peerId)
   }
   const askAll = (): void => {
-    for (const peer of node.getPeers()) void ask(peer.toString())
+    for (const peer of node.getPeers()) {
+      book.connect(peer.toString())
+      void ask(peer.toString())
+    }
   }
   node.addEventListener('peer:connect', (event) => {
-    book.get(event.detail.toString())
+    book.connect(event.detail.toString())
     void ask(event.detail.toString())
   })
   node.addEventListener('peer:disconnect', (event) => book.forget(event.detail.toString()))

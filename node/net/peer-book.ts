@@ -41,7 +41,9 @@ export type PeerRecord = {
 export type PeerBook = Readonly<{
   forget: (id: string) => void
   all: () => readonly PeerRecord[]
-  /** The record of a peer that is connected. */
+  /** Marks a peer as connected. */
+  connect: (id: string) => void
+  /** The record of a peer, connected or just gone. */
   get: (id: string) => PeerRecord
   /** Adds a fault; returns the points the peer has now. */
   addFault: (id: string) => number
@@ -51,14 +53,15 @@ export type PeerBook = Readonly<{
   points: (id: string) => number
 }>
 
+const allowance = (nowMs: number): GossipAllowance => ({
+  messages: createTokenBucket(GOSSIP_BURST, GOSSIP_PER_SECOND, nowMs),
+  bytes: createTokenBucket(GOSSIP_BYTES_BURST, GOSSIP_BYTES_PER_SECOND, nowMs),
+})
+
 /** Peers forgotten while they have points stay known until the points have faded, so that reconnecting clears nothing. */
 export function createPeerBook(now: () => number): PeerBook {
   const records = new Map<string, PeerRecord>()
   const connected = new Set<string>()
-  const allowance = (): GossipAllowance => ({
-    messages: createTokenBucket(GOSSIP_BURST, GOSSIP_PER_SECOND, now()),
-    bytes: createTokenBucket(GOSSIP_BYTES_BURST, GOSSIP_BYTES_PER_SECOND, now()),
-  })
   const create = (id: string): PeerRecord => ({
     id,
     validator: null,
@@ -66,8 +69,8 @@ export function createPeerBook(now: () => number): PeerBook {
     points: 0,
     pointsAtMs: now(),
     banned: false,
-    transactions: allowance(),
-    consensus: allowance(),
+    transactions: allowance(now()),
+    consensus: allowance(now()),
     requests: createTokenBucket(REQUEST_BURST, REQUEST_PER_SECOND, now()),
   })
   const fade = (known: PeerRecord): number => {
@@ -85,10 +88,11 @@ export function createPeerBook(now: () => number): PeerBook {
     return created
   }
   return {
-    get: (id) => {
+    connect: (id) => {
       connected.add(id)
-      return record(id)
+      record(id)
     },
+    get: record,
     forget: (id) => {
       connected.delete(id)
       for (const [key, known] of records) if (!connected.has(key) && fade(known) === 0) records.delete(key)

@@ -169,19 +169,25 @@ describe('peer-to-peer network', () => {
   })
 
   it('hears the votes of a peer whose transactions have used up their allowance', async () => {
-    const heard = { tx: 0, vote: 0 }
+    const heard = { tx: 0, vote: 0, cosig: 0 }
     const [first, second] = await pair(
       {
         // The clock stands still, so that no allowance comes back.
         now: () => 1_000_000,
         onMessage: (kind) => {
-          if (kind === 'tx' || kind === 'vote') heard[kind]++
+          if (kind === 'tx' || kind === 'vote' || kind === 'cosig') heard[kind]++
           return 'accept'
         },
       },
       {},
     )
     await met(first, second)
+    let tries = 0
+    // Until the two have told each other what they listen to.
+    await until(() => {
+      second.publish('cosig', Uint8Array.of(tries++))
+      return heard.cosig > 0
+    }, 'gossip flows')
     const size = GOSSIP_BYTES_MAX.tx
     const allowed = (16 * 1024 * 1024) / size
     for (let index = 0; index < allowed + 8; index++) {
