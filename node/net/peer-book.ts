@@ -21,6 +21,9 @@ const GOSSIP_BYTES_BURST = 16 * 1024 * 1024
 const GOSSIP_BYTES_PER_SECOND = 4 * 1024 * 1024
 const REQUEST_BURST = 100
 const REQUEST_PER_SECOND = 25
+/** A request of a few bytes may be answered with megabytes: who catches up needs a chain quickly, and then little. */
+const ANSWER_BYTES_BURST = 64 * 1024 * 1024
+const ANSWER_BYTES_PER_SECOND = 8 * 1024 * 1024
 
 type GossipAllowance = Readonly<{ messages: TokenBucket; bytes: TokenBucket }>
 
@@ -36,6 +39,8 @@ export type PeerRecord = {
   readonly transactions: GossipAllowance
   readonly consensus: GossipAllowance
   readonly requests: TokenBucket
+  /** Bytes of answers. */
+  readonly answers: TokenBucket
 }
 
 export type PeerBook = Readonly<{
@@ -72,6 +77,7 @@ export function createPeerBook(now: () => number): PeerBook {
     transactions: allowance(now()),
     consensus: allowance(now()),
     requests: createTokenBucket(REQUEST_BURST, REQUEST_PER_SECOND, now()),
+    answers: createTokenBucket(ANSWER_BYTES_BURST, ANSWER_BYTES_PER_SECOND, now()),
   })
   const fade = (known: PeerRecord): number => {
     const nowMs = now()

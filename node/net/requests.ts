@@ -25,9 +25,10 @@ async function serve(
 ): Promise<void> {
   await withDeadline(stream, TIMEOUT_MS, async (signal) => {
     const body = await readAll(stream, REQUEST_BYTES_MAX)
-    const allowed = book.get(from).requests.take(1, now())
-    const answer = allowed ? await handler(kind, body, from) : null
-    await writeAll(stream, answer === null ? REFUSED : concatBytes(ANSWERED, answer), signal)
+    const { requests, answers } = book.get(from)
+    const answer = requests.take(1, now()) ? await handler(kind, body, from) : null
+    const isRefused = answer === null || !answers.take(answer.length, now())
+    await writeAll(stream, isRefused ? REFUSED : concatBytes(ANSWERED, answer), signal)
   })
 }
 

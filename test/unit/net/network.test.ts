@@ -113,6 +113,16 @@ describe('peer-to-peer network', () => {
     expect(Buffer.compare(answer ?? Buffer.alloc(0), big)).toBe(0)
   })
 
+  it('gives no peer more than 64 megabytes at once', async () => {
+    const answer = new Uint8Array(4_000_000)
+    const [first, second] = await pair({ now: () => 1_000_000, onRequest: async () => answer }, {})
+    await met(first, second)
+    const peer = second.peers()[0]?.id ?? ''
+    let given = 0
+    for (let request = 0; request < 20; request++) if ((await second.request(peer, 'blocks', Uint8Array.of(0))) !== null) given++
+    expect(given).toBe(16)
+  }, 30_000)
+
   it('refuses an answer above its limit and a request above its limit', async () => {
     let served = 0
     const [first, second] = await pair(
