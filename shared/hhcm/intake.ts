@@ -22,8 +22,10 @@ import type { Address, Hash } from '#shared/types.ts'
 const ORPHANS_MAX = 64
 /** Blocks that are not executed yet; a syncing peer sends more later. */
 const WAITING_MAX = 512
-/** Held messages of one author: a package and a certificate, and one more of each from an equivocator. */
-const HELD_PER_AUTHOR = 4
+/** Held messages of one author and kind: one, and one more from an equivocator. */
+const HELD_PER_KIND = 2
+/** Co-signatures of one validator in a slot: one per lane it may belong to on different parents. */
+const CO_SIGNATURES_MAX = 4
 /** Distance to the head from which asking block by block is too slow. */
 const SYNC_DISTANCE = 4
 /** Slots between two calls for sync. */
@@ -87,7 +89,9 @@ function isAuthentic(turn: Turn, message: Authored): boolean {
 /** Keeps a message for later, a few per author; false and a fault when its author did not make it. */
 function hold(turn: Turn, list: Held[], message: Authored, from: PeerId): boolean {
   const author = authorOf(message)
-  if (list.filter((held) => authorOf(held.message) === author).length >= HELD_PER_AUTHOR) return false
+  // By kind, because a relay may change the co-signers of a certificate: that must not shut out its author's other messages.
+  const isAlike = (held: Held): boolean => held.message.kind === message.kind && authorOf(held.message) === author
+  if (list.filter(isAlike).length >= HELD_PER_KIND) return false
   if (!isAuthentic(turn, message)) {
     blame(turn, from, 'HELD_SIGNATURE')
     return false
@@ -151,7 +155,7 @@ function takeCoSignature(turn: Turn, value: CoSignature, from: PeerId): boolean 
   const { state } = turn
   const { own, coSigned } = state.round
   const count = coSigned.get(value.signer) ?? 0
-  if (value.slot !== state.slot || count >= HELD_PER_AUTHOR) return false
+  if (value.slot !== state.slot || count >= CO_SIGNATURES_MAX) return false
   if (!isAuthentic(turn, { kind: 'coSignature', coSignature: value })) {
     blame(turn, from, 'CO_SIGNATURE')
     return false

@@ -81,7 +81,11 @@ describe('a package', () => {
       const early = makePackage({ slot: 4, txRoot: `0x${round.toString(16).padStart(64, '0')}` })
       step(config, state, { kind: 'message', from: 'peer', message: { kind: 'package', package: early } }, watcher.crypto)
     }
-    expect(state.early.length).toBe(4)
+    expect(state.early.length).toBe(2)
+    const header = makePackage({ slot: 4 }).header
+    const early: WireMessage = { kind: 'certificate', certificate: makeCertificate({ header }) }
+    step(config, state, { kind: 'message', from: 'peer', message: early }, watcher.crypto)
+    expect(state.early.length).toBe(3)
     expect(packageFaults({ slot: 4, signature: WRONG_SIGNATURE })).toEqual(['HELD_SIGNATURE'])
   })
 })
