@@ -20,7 +20,7 @@ import { DEVNET_PARAMS } from '#shared/params.ts'
 import type { Address, Hash, Hex } from '#shared/types.ts'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 
-const GAS_LIMIT = 15_000_000n
+const GAS_LIMIT = DEVNET_PARAMS.blockGasLimit
 const BLOCKS = 3
 const SENDERS = 700
 const GWEI = 10n ** 9n
@@ -52,14 +52,22 @@ const TOKEN: Hex = '0x3360005260006020526040600020805460019003905560003560005260
 
 type Workload = Readonly<{ name: string; perBlock: number; call: (index: number) => Call }>
 
-/** Loop of static calls to the identity precompile with empty data: the dearest thing per gas that the library does. */
+/** Loop of static calls to the identity precompile with empty data. Like the two below, it ends when its gas pays for no more calls. */
 const CALLS: Hex = '0x5b6000600060006000600461fffffa50600056'
+/** Loop of calls to a contract that reverts at once. */
+const FRAMES: Hex = '0x5b600060006000600060c661fffffa50600056'
+const REVERT: Hex = '0x5f5ffd'
+/** As many calls as the block may hold, and warm loads between them for all the gas their floor leaves: the dearest block known. */
+const MIXED: Hex = '0x5b6000600060006000600461fffffa50600d5b60019003600054508060125750600056'
 /** Loop of warm loads of one slot. */
 const LOADS: Hex = '0x5b60005450600056'
 
-const contractAddresses: Readonly<Record<'compute' | 'storage' | 'token' | 'calls' | 'loads', Address>> = {
+const contractAddresses: Readonly<Record<'compute' | 'storage' | 'token' | 'calls' | 'loads' | 'revert' | 'frames' | 'mixed', Address>> = {
   calls: `0x${'c4'.padStart(40, '0')}`,
   loads: `0x${'c5'.padStart(40, '0')}`,
+  revert: `0x${'c6'.padStart(40, '0')}`,
+  frames: `0x${'c7'.padStart(40, '0')}`,
+  mixed: `0x${'c8'.padStart(40, '0')}`,
   compute: `0x${'c1'.padStart(40, '0')}`,
   storage: `0x${'c2'.padStart(40, '0')}`,
   token: `0x${'c3'.padStart(40, '0')}`,
@@ -68,22 +76,24 @@ const wordOf = (value: number): string => value.toString(16).padStart(64, '0')
 const workloads: readonly Workload[] = [
   {
     name: 'transfer',
-    perBlock: 700,
+    perBlock: 476,
     call: (index) => ({ to: `0x${wordOf((index % 2000) + 0x10000).slice(24)}`, data: '0x', gas: 21_000n, valueWei: 1n }),
   },
   {
     name: 'token',
-    perBlock: 250,
+    perBlock: 166,
     call: (index) => ({ to: contractAddresses.token, data: `0x${wordOf(index + 1)}`, gas: 60_000n, valueWei: 0n }),
   },
   {
     name: 'storage',
-    perBlock: 30,
+    perBlock: 20,
     call: (index) => ({ to: contractAddresses.storage, data: `0x${wordOf(index * 32)}`, gas: 490_000n, valueWei: 0n }),
   },
   { name: 'loads', perBlock: 3, call: () => ({ to: contractAddresses.loads, data: '0x', gas: 2_000_000n, valueWei: 0n }) },
   { name: 'calls', perBlock: 3, call: () => ({ to: contractAddresses.calls, data: '0x', gas: 2_000_000n, valueWei: 0n }) },
-  { name: 'compute', perBlock: 3, call: () => ({ to: contractAddresses.compute, data: '0x', gas: 5_000_000n, valueWei: 0n }) },
+  { name: 'frames', perBlock: 3, call: () => ({ to: contractAddresses.frames, data: '0x', gas: 2_000_000n, valueWei: 0n }) },
+  { name: 'mixed', perBlock: 3, call: () => ({ to: contractAddresses.mixed, data: '0x', gas: 2_000_000n, valueWei: 0n }) },
+  { name: 'compute', perBlock: 2, call: () => ({ to: contractAddresses.compute, data: '0x', gas: 5_000_000n, valueWei: 0n }) },
 ]
 
 type World = Readonly<{
@@ -108,6 +118,9 @@ function openWorld(interpreter: 'stock' | 'fast'): World {
         [contractAddresses.token, TOKEN],
         [contractAddresses.calls, CALLS],
         [contractAddresses.loads, LOADS],
+        [contractAddresses.revert, REVERT],
+        [contractAddresses.frames, FRAMES],
+        [contractAddresses.mixed, MIXED],
       ] as const
     ).map(([address, code]) => [address, { code: hexToBytes(code), storage: new Map() }]),
   )
@@ -152,6 +165,8 @@ type Row = Readonly<{
   txs: number
   mgas: number
   cpuMs: number
+  /** CPU time of a block whose gas is used up by this workload. */
+  fullBlockMs: number
   mgasPerSec: number
   txPerSec: number
 }>
@@ -198,6 +213,7 @@ async function measure(workload: Workload, interpreter: 'stock' | 'fast'): Promi
       txs,
       mgas,
       cpuMs: Math.round(cpuMs),
+      fullBlockMs: Math.round((cpuMs * Number(GAS_LIMIT)) / Number(gas)),
       mgasPerSec: Math.round((mgas * 10_000) / cpuMs) / 10,
       txPerSec: Math.round((txs * 1000) / cpuMs),
     }

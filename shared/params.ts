@@ -46,6 +46,8 @@ export type ChainParams = Readonly<{
   powTries: number
   /** Gas limit of a block, constant. Chosen so that all validators of a devnet execute a full block in a quarter slot. */
   blockGasLimit: bigint
+  /** Message calls a block's gas can pay for; fixes the least gas of a call, see `callFloorGas`. */
+  blockCallLimit: number
   /** EIP-1559 base fee of block 1, wei per gas. */
   initialBaseFeeWei: bigint
   /** Silence: an idle chain makes a block at least every this many slots. */
@@ -60,9 +62,12 @@ export const DEVNET_PARAMS: ChainParams = {
   slotMs: 1500,
   laneCount: 2,
   powTries: 4096,
-  // Four validators on two cores may spend 0.25 T = 375 ms: 187 ms of CPU each. bench/block-gas.ts measured 61 Mgas per CPU-second for
-  // 256-bit arithmetic and 47 for warm loads, so a full block takes 165 to 215 ms; loops of nothing but calls (6 Mgas/s) exceed it.
+  // Four validators on two cores may spend 0.25 T = 375 ms: 187 ms of CPU each. bench/block-gas.ts measures 155 ms for a block of 256-bit
+  // arithmetic and 185 to 235 ms for one of warm loads.
   blockGasLimit: 10_000_000n,
+  // A call costs 14 to 28 µs of CPU whatever its gas: 2000 gas at least. bench/block-gas.ts measures 120 to 150 ms for a block of calls that
+  // do nothing, 1.7 s without the floor, and 250 to 275 ms for one with warm loads between its calls.
+  blockCallLimit: 5000,
   initialBaseFeeWei: 1_000_000_000n,
   idleSlots: 20,
   emissionRate: 2_318_422n,

@@ -36,12 +36,11 @@ export async function createAccessList(context: ExecutionContext, request: CallR
   const cold = await context.machineAt(header)
   cold.evm.journal.startReportingAccessList()
   const touched = cold.evm.journal.accessList ?? new Map<string, Set<string>>()
-  await runCall(cold, request, gasLimit - intrinsicGas({ to, data, accessList: [], authorizations: [] }))
+  await runCall(cold, request, gasLimit, intrinsicGas({ to, data, accessList: [], authorizations: [] }))
   const accessList = touchedList(cold, request, touched)
   const warm = await context.machineAt(header)
   warm.state.beginTransaction()
   warmUp(warm, request.from ?? `0x${'00'.repeat(20)}`, to, accessList)
   const intrinsic = intrinsicGas({ to, data, accessList, authorizations: [] })
-  const result = await runCall(warm, request, gasLimit - intrinsic)
-  return { accessList, result: { ...result, gasUsed: result.gasUsed + intrinsic } }
+  return { accessList, result: await runCall(warm, request, gasLimit, intrinsic) }
 }

@@ -8,6 +8,7 @@ import { createChainCommon, createMachine } from '#node/evm/machine.ts'
 import type { BlockEnvironment, Machine, MachineConfig } from '#node/evm/machine.ts'
 import type { NativeExecutors, PrecompileFunction } from '#node/evm/native-types.ts'
 import type { StateDb } from '#node/evm/state-db.ts'
+import { callFloorGas } from '#shared/chain/call-gas.ts'
 import type { Receipt } from '#shared/chain/types.ts'
 import type { CryptoSuite } from '#shared/crypto/suite.ts'
 import type { Header, Validator } from '#shared/hhcm/types.ts'
@@ -46,7 +47,7 @@ const HEADERS_KEPT = 4096
 /** Opens the execution layer of one chain. */
 export function openExecution(config: ExecutionConfig): ExecutionContext {
   const { params, crypto, precompiles, state, interpreter = 'fast' } = config
-  const machineConfig = { chainId: params.chainId, crypto, precompiles, interpreter }
+  const machineConfig = { chainId: params.chainId, crypto, precompiles, interpreter, callFloorGas: callFloorGas(params) }
   const common = createChainCommon(machineConfig)
   const known = new Map<Hash, Header>()
   const headerByHash = (hash: Hash): Header | null => {

@@ -42,11 +42,10 @@ const intrinsicOf = (request: CallRequest): bigint =>
 
 /** Runs with a whole gas limit, intrinsic gas included, and leaves the state as it was. */
 async function attempt(machine: Machine, request: CallRequest, gasLimit: bigint): Promise<CallResult> {
-  const intrinsic = intrinsicOf(request)
   machine.state.mark()
-  const result = await runCall(machine, request, gasLimit - intrinsic)
+  const result = await runCall(machine, request, gasLimit, intrinsicOf(request))
   machine.state.undo()
-  return { ...result, gasUsed: result.gasUsed + intrinsic }
+  return result
 }
 
 /** Most gas the request may take: its own limit, the block's, and what the sender can pay at the price it names. */

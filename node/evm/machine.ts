@@ -4,6 +4,7 @@
  * @module
  */
 import type { BlockState } from '#node/evm/block-state.ts'
+import { CallMeter } from '#node/evm/call-meter.ts'
 import { useFastInterpreter } from '#node/evm/fast-interpreter.ts'
 import { fromHex } from '#node/evm/hex.ts'
 import { useLeanJournal } from '#node/evm/lean-journal.ts'
@@ -37,6 +38,8 @@ export type MachineConfig = Readonly<{
   precompiles: ReadonlyMap<Address, PrecompileFunction>
   /** The library's own instruction loop instead of the fast one; same results. */
   interpreter?: 'stock' | 'fast'
+  /** Least gas of a message call; none when absent. */
+  callFloorGas?: bigint
 }>
 
 /** KZG point evaluation needs a trusted setup that a chain without blobs has no use for; the address is an ordinary account. */
@@ -130,7 +133,13 @@ function ecrecoverWith(crypto: CryptoSuite): PrecompileFunction {
 }
 
 /** One EVM, the state it works on and the block it believes to be in. */
-export type Machine = Readonly<{ evm: EVM; state: BlockState; block: NonNullable<EVMRunCallOpts['block']>; crypto: CryptoSuite }>
+export type Machine = Readonly<{
+  evm: EVM
+  state: BlockState
+  block: NonNullable<EVMRunCallOpts['block']>
+  crypto: CryptoSuite
+  calls: CallMeter
+}>
 
 /** A fresh machine. Cheap enough for one call; `common` is shared. */
 export async function createMachine(
@@ -166,5 +175,5 @@ export async function createMachine(
       getBlobGasPrice: () => 1n,
     },
   }
-  return { evm, state, block, crypto: config.crypto }
+  return { evm, state, block, crypto: config.crypto, calls: new CallMeter(evm, config.callFloorGas ?? 0n) }
 }

@@ -1,8 +1,10 @@
 /** What a native transaction can do to the state while it executes. Source: docs/protocol.md. @module */
 import type { CallResult, NativeHost } from '#node/chain-reader.ts'
+import { runMetered } from '#node/evm/call-meter.ts'
+import type { MeteredResult } from '#node/evm/call-meter.ts'
 import { fromHex, toHex } from '#node/evm/hex.ts'
 import type { Machine } from '#node/evm/machine.ts'
-import { afterRefund, logOf, warmUp } from '#node/evm/run-transaction.ts'
+import { chargedGas, logOf, warmUp } from '#node/evm/run-transaction.ts'
 import { padLeft } from '#shared/bytes.ts'
 import type { Log } from '#shared/chain/types.ts'
 import type { EVMResult } from '@ethereumjs/evm'
@@ -11,14 +13,17 @@ import { Address as EvmAddress } from '@ethereumjs/util'
 /** The host, and what happened through it. */
 export type HostSession = Readonly<{ host: NativeHost; logs: readonly Log[]; results: readonly EVMResult[] }>
 
-/** Result of a message call; `gasUsed` is after the refund and without intrinsic gas. */
-export function callResultOf(result: EVMResult, logs: readonly Log[]): CallResult {
-  const { execResult, createdAddress } = result
-  const error = execResult.exceptionError?.error ?? null
+/** What a call with too many calls in it reports: more gas would have allowed them. */
+const TOO_MANY_CALLS = 'out of gas: too many message calls for the gas limit'
+
+/** Result of a message call; `gasUsed` is what is charged, intrinsic gas included where there is one. */
+export function callResultOf(result: MeteredResult, logs: readonly Log[], intrinsicGas = 0n): CallResult {
+  const { execResult, createdAddress, floorGas, hasTooManyCalls } = result
+  const error = hasTooManyCalls ? TOO_MANY_CALLS : (execResult.exceptionError?.error ?? null)
   return {
     success: error === null,
     returnData: execResult.returnValue,
-    gasUsed: afterRefund(execResult.executionGasUsed, execResult.gasRefund ?? 0n),
+    gasUsed: chargedGas(execResult.executionGasUsed + intrinsicGas, execResult.gasRefund ?? 0n, floorGas),
     error,
     logs,
     createdAddress: error === null && createdAddress !== undefined ? toHex(createdAddress.bytes) : null,
@@ -55,17 +60,19 @@ export function openHost(machine: Machine, gasPriceWei: bigint): HostSession {
     call: async ({ caller, to, data, valueWei, gasLimit }) => {
       warmUp(machine, caller, to, [])
       const sender = new EvmAddress(fromHex(caller))
-      const result = await evm.runCall({
-        block,
-        gasPrice: gasPriceWei,
-        caller: sender,
-        origin: sender,
-        to: new EvmAddress(fromHex(to)),
-        value: valueWei,
-        data,
-        gasLimit,
-        skipNonceIncrement: true,
-      })
+      const result = await runMetered(machine, gasLimit, 0n, () =>
+        evm.runCall({
+          block,
+          gasPrice: gasPriceWei,
+          caller: sender,
+          origin: sender,
+          to: new EvmAddress(fromHex(to)),
+          value: valueWei,
+          data,
+          gasLimit,
+          skipNonceIncrement: true,
+        }),
+      )
       results.push(result)
       const made = (result.execResult.logs ?? []).map(logOf)
       logs.push(...made)

@@ -1,5 +1,6 @@
 /** The parent block as conditions and natives may read it. Source: docs/protocol.md, parent view. @module */
 import type { CallRequest, CallResult } from '#node/chain-reader.ts'
+import { runMetered } from '#node/evm/call-meter.ts'
 import type { ExecutionContext } from '#node/evm/context.ts'
 import { fromHex } from '#node/evm/hex.ts'
 import type { Machine } from '#node/evm/machine.ts'
@@ -12,23 +13,28 @@ import { Address as EvmAddress } from '@ethereumjs/util'
 
 const ZERO_ADDRESS: Address = `0x${'00'.repeat(20)}`
 
-/** Runs a message call or creation on a machine whose state is thrown away or undone afterwards. `gasLimit` is without intrinsic gas. */
-export async function runCall(machine: Machine, request: CallRequest, gasLimit: bigint): Promise<CallResult> {
+/**
+ * Runs a message call or creation on a machine whose state is thrown away or undone afterwards. The gas limit and the gas reported include
+ * `intrinsicGas`, which only a transaction has.
+ */
+export async function runCall(machine: Machine, request: CallRequest, gasLimit: bigint, intrinsicGas = 0n): Promise<CallResult> {
   const { from = ZERO_ADDRESS, to = null, data = new Uint8Array(0), valueWei = 0n, gasPriceWei = 0n, isStatic = false } = request
   machine.state.beginTransaction()
   warmUp(machine, from, to, [])
-  const result = await machine.evm.runCall({
-    block: machine.block,
-    gasPrice: gasPriceWei,
-    caller: new EvmAddress(fromHex(from)),
-    ...(to === null ? {} : { to: new EvmAddress(fromHex(to)) }),
-    value: valueWei,
-    data,
-    gasLimit,
-    isStatic,
-  })
+  const result = await runMetered(machine, gasLimit, intrinsicGas, () =>
+    machine.evm.runCall({
+      block: machine.block,
+      gasPrice: gasPriceWei,
+      caller: new EvmAddress(fromHex(from)),
+      ...(to === null ? {} : { to: new EvmAddress(fromHex(to)) }),
+      value: valueWei,
+      data,
+      gasLimit: gasLimit - intrinsicGas,
+      isStatic,
+    }),
+  )
   machine.evm.journal.cleanJournal()
-  return callResultOf(result, (result.execResult.logs ?? []).map(logOf))
+  return callResultOf(result, (result.execResult.logs ?? []).map(logOf), intrinsicGas)
 }
 
 /** View on a block as parent of the next. */

@@ -5,6 +5,8 @@
  * @module
  */
 import { applyAuthorizations } from '#node/evm/authorizations.ts'
+import { runMetered } from '#node/evm/call-meter.ts'
+import type { MeteredResult } from '#node/evm/call-meter.ts'
 import { fromHex, toHex } from '#node/evm/hex.ts'
 import type { Machine } from '#node/evm/machine.ts'
 import { checkAccount, checkStatic } from '#shared/chain/user-rules.ts'
@@ -79,23 +81,26 @@ export async function finishAccounts(machine: Machine, results: readonly EVMResu
   await journal.cleanup()
 }
 
-async function call(machine: Machine, tx: UserTransaction, gasPrice: Wei, gasLimit: bigint): Promise<EVMResult> {
-  return await machine.evm.runCall({
-    block: machine.block,
-    gasPrice,
-    caller: new EvmAddress(fromHex(tx.sender)),
-    gasLimit,
-    ...(tx.to === null ? {} : { to: new EvmAddress(fromHex(tx.to)) }),
-    value: tx.valueWei,
-    data: tx.data,
-    skipNonceIncrement: true,
-  })
+async function call(machine: Machine, tx: UserTransaction, gasPrice: Wei, intrinsic: bigint): Promise<MeteredResult> {
+  return await runMetered(machine, tx.gasLimit, intrinsic, () =>
+    machine.evm.runCall({
+      block: machine.block,
+      gasPrice,
+      caller: new EvmAddress(fromHex(tx.sender)),
+      gasLimit: tx.gasLimit - intrinsic,
+      ...(tx.to === null ? {} : { to: new EvmAddress(fromHex(tx.to)) }),
+      value: tx.valueWei,
+      data: tx.data,
+      skipNonceIncrement: true,
+    }),
+  )
 }
 
-/** Gas after the refund, which is at most a fifth. */
-export function afterRefund(gasUsed: bigint, refund: bigint): bigint {
+/** Gas to charge: after the refund, which is at most a fifth, but no less than the floor of the calls that were made. */
+export function chargedGas(gasUsed: bigint, refund: bigint, floorGas: bigint): bigint {
   const most = gasUsed / REFUND_QUOTIENT
-  return gasUsed - (refund < most ? refund : most)
+  const left = gasUsed - (refund < most ? refund : most)
+  return left < floorGas ? floorGas : left
 }
 
 /** Executes or skips. A skipped transaction changes nothing. The caller brackets it with `beginTransaction` and a mark. */
@@ -109,9 +114,10 @@ export async function runTransaction(machine: Machine, tx: UserTransaction, rule
   state.addBalance(tx.sender, -tx.gasLimit * price)
   state.increaseNonce(tx.sender)
   const authorizationRefund = applyAuthorizations(machine, BigInt(rules.chainId), tx)
-  const result = await call(machine, tx, price, tx.gasLimit - intrinsic)
+  const result = await call(machine, tx, price, intrinsic)
   const { execResult } = result
-  const gasUsed = afterRefund(execResult.executionGasUsed + intrinsic, authorizationRefund + (execResult.gasRefund ?? 0n))
+  const refund = authorizationRefund + (execResult.gasRefund ?? 0n)
+  const gasUsed = chargedGas(execResult.executionGasUsed + intrinsic, refund, result.floorGas)
   const coinbase = toHex(block.header.coinbase.bytes)
   state.addBalance(tx.sender, (tx.gasLimit - gasUsed) * price)
   state.addBalance(coinbase, gasUsed * price)

@@ -30,6 +30,7 @@ function meta({ config, params, clientVersion }: RpcContext): unknown {
     powTries: config.powTries,
     idleSlots: config.idleSlots,
     blockGasLimit: params.blockGasLimit.toString(),
+    blockCallLimit: params.blockCallLimit,
     initialBaseFeeWei: params.initialBaseFeeWei.toString(),
     self: config.self,
     validators: config.validators.map(({ address, consensusKey, stakeWei }) => ({ address, consensusKey, stakeWei: stakeWei.toString() })),

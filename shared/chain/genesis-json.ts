@@ -22,6 +22,7 @@ const documentSchema = z.strictObject({
     laneCount: count(16),
     powTries: count(2 ** 24),
     blockGasLimit: wei,
+    blockCallLimit: count(2 ** 31 - 1),
     initialBaseFeeWei: wei,
     idleSlots: count(1_000_000),
     emissionRate: wei,

@@ -62,6 +62,7 @@ export function encodeGenesis(document: GenesisDocument): Uint8Array {
       params.laneCount,
       params.powTries,
       params.blockGasLimit,
+      params.blockCallLimit,
       params.initialBaseFeeWei,
       params.idleSlots,
       params.emissionRate,
