@@ -55,6 +55,9 @@ const NO_READS: NativeReads = {
   read: (key, header) => Promise.resolve({ key, number: header.number }),
 }
 
+/** Pace of the blocks that follow a transaction. */
+const TRAILING_MS = 400
+
 export type DevChain = Readonly<{
   url: string
   chain: Chain
@@ -174,12 +177,16 @@ export async function startDevChain(): Promise<DevChain> {
       let isRunning = true
       // Like the network, which goes on until a transaction is final: a client that looked away must still see a new block.
       let trailing = 0
+      let sealedMs = 0
       const run = async (): Promise<void> => {
         while (isRunning) {
           const isBusy = pool.content().some(({ queued }) => !queued)
-          if (isBusy || trailing > 0) await seal()
-          trailing = isBusy ? 2 : Math.max(0, trailing - 1)
-          await new Promise((resolve) => setTimeout(resolve, isBusy ? 20 : 100))
+          if (isBusy || (trailing > 0 && Date.now() - sealedMs >= TRAILING_MS)) {
+            await seal()
+            trailing = isBusy ? 3 : trailing - 1
+            sealedMs = Date.now()
+          }
+          await new Promise((resolve) => setTimeout(resolve, 20))
         }
       }
       run().catch((error: unknown) => faults.push(['seal', error]))
