@@ -2,6 +2,7 @@
 # Makes the local base image of the container test without any image registry: a minimal Debian root with Node 24 and npm.
 # usage: base-image.sh IMAGE_NAME   (needs root, debootstrap and buildah; Node comes from node_modules, npm from the machine)
 set -euo pipefail
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 image=${1:?image name expected}
 root=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
