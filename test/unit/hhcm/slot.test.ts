@@ -226,16 +226,6 @@ describe('restart', () => {
     expect(state.nodes.get(state.head)?.preference).toEqual(before.nodes.get(before.head)?.preference)
   })
 
-  it('does not repeat what it signed in the slot of the crash', () => {
-    const cluster = new Cluster()
-    cluster.runToSlot(4, 800)
-    for (const { index } of cluster.nodes) cluster.restart(index)
-    const before = cluster.nodes.map(({ effects }) => effects.length)
-    cluster.runToSlot(4, 950)
-    for (const { index, effects } of cluster.nodes)
-      expect(effects.slice(before[index]).filter(({ kind }) => kind === 'persist')).toEqual([])
-  })
-
   it('signs nothing for 64 slots when its record is lost on an older chain, and at once on a young one', () => {
     const cluster = new Cluster({ idleSlots: 0 })
     cluster.runToSlot(70, 900)

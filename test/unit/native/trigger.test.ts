@@ -235,11 +235,6 @@ describe('a trigger transaction is skipped', () => {
     expect(await chain.due()).toEqual([])
   })
 
-  it('when the trigger base fee is above what the owner allows', async () => {
-    const { chain } = await withHeartbeat({ limits: { ...everyThree(DEAD).limits, maxFeePerGasWei: 1n } })
-    for (let block = 0; block < 4; block++) expect((await chain.run()).receipts).toEqual([])
-  })
-
   it('when the budget of the block has no room for it', async () => {
     const chain = new NativeChain()
     const burner = await chain.deploy([], BURNER, [])
