@@ -1,0 +1,130 @@
+/** Hashing, scalars, polynomials and the reference backend. Expected values: hand computation, RFC 9380's hasher, Lagrange's theorem. @module */
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { bytesToHex, hexToBytes } from '#shared/bytes.ts'
+import { descriptorFault, dkgModeOf, idsFault } from '#shared/dcrm/descriptor.ts'
+import { createDrbg } from '#shared/dcrm/drbg.ts'
+import { encodeItems, idsBytes, listBytes } from '#shared/dcrm/hash.ts'
+import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
+import { evaluate, evaluateInExponent, interpolate, inverse, lagrange } from '#shared/dcrm/polynomial.ts'
+import { decodePayload, decodeScalar, scalarBytes } from '#shared/dcrm/codec.ts'
+
+const groups = [nobleBackend.secp256k1, nobleBackend.ed25519]
+
+describe('hashing', () => {
+  it('encodes each item with its length, so that no two lists share an encoding', () => {
+    const list = fc.array(fc.uint8Array({ maxLength: 5 }), { maxLength: 4 })
+    fc.assert(
+      fc.property(list, list, (left, right) => {
+        const same = left.length === right.length && left.every((item, index) => bytesToHex(item) === bytesToHex(right[index] ?? item))
+        expect(bytesToHex(encodeItems('t', left)) === bytesToHex(encodeItems('t', right))).toBe(same)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+  it('writes lengths and counts big-endian', () => {
+    expect(bytesToHex(encodeItems('a', [Uint8Array.of(7), 3]))).toBe(
+      `0x00000010${Array.from('FUSION-DCRM/v1/a', (c) => c.charCodeAt(0).toString(16)).join('')}0000000107000000080000000000000003`,
+    )
+    expect(bytesToHex(idsBytes([1, 258]))).toBe('0x000200010102')
+    expect(bytesToHex(listBytes([Uint8Array.of(9)]))).toBe('0x000000010000000109')
+  })
+})
+
+describe('scalars and polynomials', () => {
+  it.each(groups)('over $curve: inverses, Lagrange and images in the group agree', (group) => {
+    const { order } = group
+    const scalar = fc.bigInt({ min: 1n, max: order - 1n })
+    fc.assert(
+      fc.property(fc.array(scalar, { minLength: 3, maxLength: 3 }), fc.constantFrom([1, 2, 5], [7, 300, 65535]), (coefficients, ids) => {
+        expect((inverse(coefficients[0] ?? 1n, order) * (coefficients[0] ?? 1n)) % order).toBe(1n)
+        const shares = ids.map((id) => [id, evaluate(coefficients, id, order)] as const)
+        const secret = shares.reduce((sum, [id, share]) => (sum + lagrange(ids, id, order) * share) % order, 0n)
+        expect(secret).toBe(coefficients[0])
+        expect(interpolate(shares, order)).toEqual(coefficients)
+        const commitments = coefficients.map((coefficient) => group.mulBase(coefficient))
+        expect(group.equals(evaluateInExponent(group, commitments, 300), group.mulBase(evaluate(coefficients, 300, order)))).toBe(true)
+      }),
+      { numRuns: 5 },
+    )
+  })
+  it('refuses a scalar that is not below the order or not 32 bytes', () => {
+    const { order } = nobleBackend.secp256k1
+    expect(decodeScalar(scalarBytes(order - 1n), order)).toBe(order - 1n)
+    expect(decodeScalar(scalarBytes(order), order)).toBe(null)
+    expect(decodeScalar(new Uint8Array(31), order)).toBe(null)
+  })
+})
+
+describe('the reference backend', () => {
+  it.each(groups)('decodes on $curve only what it would encode', (group) => {
+    const bytes = group.encode(group.mulBase(5n))
+    expect(bytesToHex(group.encode(group.decode(bytes) ?? group.generator))).toBe(bytesToHex(bytes))
+    expect(group.decode(bytes.slice(1))).toBe(null)
+    expect(group.decode(new Uint8Array(group.pointBytes))).toBe(null)
+    expect(group.decode(new Uint8Array(group.pointBytes).fill(255))).toBe(null)
+  })
+  it('refuses Ed25519 points of small order, with torsion, and not in canonical form', () => {
+    // Points of order 1, 2, 4 and 8; source: RFC 8032 arithmetic, the well-known list of eight.
+    for (const hex of [
+      '0100000000000000000000000000000000000000000000000000000000000000',
+      'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+      '0000000000000000000000000000000000000000000000000000000000000000',
+      'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+      'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+    ])
+      expect(nobleBackend.ed25519.decode(hexToBytes(`0x${hex}`))).toBe(null)
+  })
+  it('pins the second base of both curves', () => {
+    expect(groups.map((group) => bytesToHex(group.encode(group.second)))).toMatchInlineSnapshot(`
+      [
+        "0x02b96bdc234b6a421301dc4179257db52805a5f397780a8eaa2d2fb66bc2e07051",
+        "0xafe0a578d6d1ce82983d6f094c0c53bf5a4a0750f1265bd64baae27059223842",
+      ]
+    `)
+  })
+  it('reads fields in order and reports anything missing, left over or out of range', () => {
+    const read = (bytes: Uint8Array) => decodePayload(bytes, (reader) => reader.uint(2))
+    expect(read(Uint8Array.of(1, 2))).toBe(258)
+    expect(read(Uint8Array.of(1))).toBe(null)
+    expect(read(Uint8Array.of(1, 2, 3))).toBe(null)
+  })
+})
+
+describe('descriptors', () => {
+  const base = { chainId: 1, requestId: new Uint8Array(32), scheme: 'ecdsa', threshold: 2, members: [1, 2, 3] } as const
+  it('refuses ids that are 0, too large, fractional, repeated or out of order', () => {
+    expect(
+      [
+        [0, 1],
+        [1, 65536],
+        [1, 1.5],
+        [2, 2],
+        [3, 1],
+      ].map((ids) => idsFault(ids)),
+    ).toEqual(['PARTY_ID_RANGE', 'PARTY_ID_RANGE', 'PARTY_ID_RANGE', 'PARTY_IDS_ORDER', 'PARTY_IDS_ORDER'])
+    expect(idsFault([1, 65535])).toBe(null)
+  })
+  it('refuses thresholds below 2 or above the committee, and short request ids', () => {
+    expect(descriptorFault(base)).toBe(null)
+    expect(descriptorFault({ ...base, threshold: 1 })).toBe('THRESHOLD_RANGE')
+    expect(descriptorFault({ ...base, threshold: 4 })).toBe('THRESHOLD_ABOVE_COMMITTEE')
+    expect(descriptorFault({ ...base, requestId: new Uint8Array(31) })).toBe('REQUEST_ID_LENGTH')
+    expect(descriptorFault({ ...base, members: Array.from({ length: 33 }, (_, index) => index + 1) })).toBe('COMMITTEE_TOO_LARGE')
+  })
+  it('promises guaranteed output exactly where honest members are a majority', () => {
+    const mode = (threshold: number, size: number) =>
+      dkgModeOf({ threshold, members: Array.from({ length: size }, (_, index) => index + 1) })
+    expect([mode(2, 3), mode(3, 5), mode(5, 9), mode(7, 10), mode(14, 20)]).toEqual(['R', 'R', 'R', 'B', 'B'])
+  })
+})
+
+describe('the generator', () => {
+  it('is a function of its seed and never repeats itself', () => {
+    const make = (label: string) => createDrbg(nobleBackend, new Uint8Array(32).fill(1), label)
+    const [left, right] = [make('a'), make('a')]
+    expect(left.bytes(32)).toEqual(right.bytes(32))
+    expect(left.bytes(32)).not.toEqual(make('a').bytes(32))
+    expect(make('b').bytes(32)).not.toEqual(make('a').bytes(32))
+  })
+})
