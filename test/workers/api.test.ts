@@ -42,10 +42,11 @@ const interval = {
   funding: { reserve: '0', lowWater: '0', tip: '0', attestationFee: '0' },
 } as const
 
-const registerBody = async (change: Record<string, unknown> = {}, nonce = 0n) => {
+const inSec = (seconds: number): bigint => BigInt(Math.floor(Date.now() / 1000) + seconds)
+const registerBody = async (change: Record<string, unknown> = {}, nonce = 0n, deadline = inSec(600)) => {
   const { encoded } = zValidateResponse.parse(await (await post('/v1/triggers:validate', { trigger: interval })).json())
   const hash = descHash(decodeDescription(hexToBytes(encoded)))
-  const message = { descHash: hash, fundWei: 10n ** 18n, relayFeeWei: 5n, nonce, deadline: BigInt(Math.floor(Date.now() / 1000) + 600) }
+  const message = { descHash: hash, fundWei: 10n ** 18n, relayFeeWei: 5n, nonce, deadline }
   const signature = await signedRegister(1, message)
   return {
     trigger: interval,
@@ -216,6 +217,8 @@ describe('registering by intent', () => {
     ]
     for (const [change, code] of cases)
       expect(await (await post('/v1/triggers', await registerBody(change, 3n))).json()).toMatchObject({ code })
+    const expired = await post('/v1/triggers', await registerBody({}, 3n, inSec(-2)))
+    expect([expired.status, await expired.json()]).toMatchObject([422, { code: 'INTENT_REFUSED', errors: [{ code: 'EXPIRED' }] }])
     chain.ethCall = () => word(1n)
     const poor = await post('/v1/triggers', await registerBody({}, 4n))
     expect(poor.status).toBe(422)

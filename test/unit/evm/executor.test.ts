@@ -3,12 +3,13 @@ import { describe, expect, test } from 'vitest'
 import { createExecutor } from '#node/evm/executor.ts'
 import { toHex } from '#node/evm/hex.ts'
 import { triggerBudget } from '#node/evm/block-run.ts'
+import type { Execution, ExecutionRefusal } from '#node/evm/types.ts'
 import { bytesToBigint, hexToBytes } from '#shared/bytes.ts'
 import { SUPPLY_WEI } from '#shared/params.ts'
 import { FEE_COLLECTOR, FOUNDATION, NODE_RESERVE, STAKING, TEAM_VESTING } from '#shared/system.ts'
 import type { Address, Hash, Hex } from '#shared/types.ts'
 import { getContractAddress } from 'viem'
-import { accounts, addressOf, ChainFixture, FSN, validators } from '#test/unit/evm/chain-fixture.ts'
+import { accounts, addressOf, ChainFixture, FSN, noNatives, validators } from '#test/unit/evm/chain-fixture.ts'
 import type { HDAccount } from 'viem/accounts'
 
 const account = (index: number): HDAccount => {
@@ -245,19 +246,52 @@ describe('refusals', () => {
     expect(await chain.execute([[]])).toMatchObject({ refusal: expect.stringContaining('LANE_COUNT') as string })
   })
 
-  test('a block whose balances do not sum up', async () => {
-    const chain = new ChainFixture()
-    const faulty = createExecutor({
+  const FAULTY: Address = `0x${'fa'.repeat(20)}`
+  const callsFaulty = { to: FAULTY, gas: 100_000n } as const
+
+  /** What becomes of a block in which a balance changes at one moment and nobody pays for it. */
+  async function withFault(
+    moment: 'before' | 'within' | 'after',
+    amountWei: bigint,
+    fields: Partial<Parameters<ChainFixture['sign']>[1]> = callsFaulty,
+  ): Promise<Execution | ExecutionRefusal> {
+    let fault: (now: typeof moment) => void = () => undefined
+    const returnValue = new Uint8Array(0)
+    const precompiles = new Map([[FAULTY, () => (fault('within'), { returnValue, gasUsed: 0n })]])
+    const chain = new ChainFixture({ precompiles })
+    const executor = createExecutor({
       ...chain.context,
       nextMachine: async (...args) => {
         const machine = await chain.context.nextMachine(...args)
-        machine.state.addBalance(bobAddress, 1n)
+        fault = (now) => (now === moment ? machine.state.addBalance(bobAddress, amountWei) : undefined)
+        fault('before')
         return machine
       },
+      // Asked after the last transaction, for the rewards.
+      natives: { ...noNatives, omittedLanes: () => (fault('after'), Promise.resolve(new Set())) },
     })
-    expect(await faulty.execute(chain.head.header, chain.input([[], []]))).toEqual({
-      refusal: 'SUPPLY_BROKEN: the sum of balances changed by 1',
+    return await executor.execute(chain.head.header, chain.input([[await chain.sign(alice, { nonce: 0, ...fields })], []]))
+  }
+
+  test.each([1n, -1n])('a block in which one transaction changes the sum of balances by %s', async (amountWei) => {
+    expect(await withFault('within', amountWei)).toEqual({
+      refusal: `SUPPLY_BROKEN: a transaction changed the sum of balances by ${amountWei}`,
     })
+    expect(await withFault('within', 0n)).toMatchObject({ receipts: [{ status: 1 }] })
+  })
+
+  test('a block in which a transaction that destroys balance makes more than it destroys', async () => {
+    // Calls the faulty address, then destroys itself with the five wei it got.
+    const data: Hex = `0x60006000600060006000${FAULTY.slice(2).padStart(42, '73')}5af15030ff`
+    const destroys = { value: 5n, data, gas: 200_000n }
+    expect(await withFault('within', 6n, destroys)).toEqual({
+      refusal: 'SUPPLY_BROKEN: a transaction changed the sum of balances by 1',
+    })
+    expect(await withFault('within', 0n, destroys)).toMatchObject({ receipts: [{ status: 1 }] })
+  })
+
+  test.each(['before', 'after'] as const)('a block whose balances do not sum up for a change %s its transactions', async (moment) => {
+    expect(await withFault(moment, 1n)).toEqual({ refusal: 'SUPPLY_BROKEN: the sum of balances changed by 1' })
   })
 })
 

@@ -6,13 +6,16 @@ import { describe, expect, test } from 'vitest'
 import { isDelegation } from '#node/evm/authorizations.ts'
 import { triggerDecoder } from '#node/evm/trigger-decoder.ts'
 import { nextBaseFee } from '#shared/chain/base-fee.ts'
+import { concatBytes } from '#shared/bytes.ts'
 import { EMPTY_BLOOM, encodeReceipt, joinBlooms, logsBloom } from '#shared/chain/receipt.ts'
 import { blockTransfers } from '#shared/chain/rewards.ts'
 import { FEE_COLLECTOR, NODE_RESERVE, TRIGGER_DECODER } from '#shared/system.ts'
+import { encodeDescription } from '#shared/trigger/codec.ts'
 import type { Address, Hash, Hex } from '#shared/types.ts'
 import { encodeReceipt as referenceReceipt } from '@ethereumjs/vm'
 import { accounts, addressOf, ChainFixture, validators } from '#test/unit/evm/chain-fixture.ts'
 import { suite } from '#test/unit/evm/support.ts'
+import { DAILY } from '#test/unit/trigger/samples.ts'
 
 const word = (value: number): Hash => `0x${value.toString(16).padStart(64, '0')}`
 const common = createCustomCommon({ chainId: 1, name: 'reference' }, Mainnet, { hardfork: Hardfork.Cancun })
@@ -106,6 +109,12 @@ describe('the trigger decoder', () => {
     expect(malformed.error).toBe('REVERT')
     expect(malformed.gasUsed).toBe(12_000n + 30n * 100n)
     expect(Buffer.from(malformed.returnValue).toString()).toMatch(/^[A-Z_]+$/)
+    const registration = (maxFires: number): Uint8Array =>
+      concatBytes(new Uint8Array(64), encodeDescription({ ...DAILY, limits: { ...DAILY.limits, maxFires } }))
+    expect(decode(registration(1), 1_000_000n)).not.toHaveProperty('error')
+    const senseless = decode(registration(0), 1_000_000n)
+    expect(senseless.error).toBe('REVERT')
+    expect(Buffer.from(senseless.returnValue).toString()).toBe('MAX_FIRES')
   })
 
   test('is a contract that transactions can call and that has code', async () => {

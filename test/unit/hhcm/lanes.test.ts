@@ -155,7 +155,7 @@ describe('merge order', () => {
   it('is triggers by time, entry, occurrence; then users by lane; then attestations by set, shard, round', () => {
     const lanes: MergeClass[][] = [
       [user, attestation(2, 0, 1), trigger(5, 9, 1), user],
-      [attestation(1, 1, 7), user, trigger(5, 2, 2), trigger(5, 2, 1), trigger(3, 9, 9), attestation(1, 0, 9)],
+      [attestation(1, 1, 7), user, trigger(5, 2, 2), trigger(5, 2, 1), trigger(3, 9, 9), attestation(1, 0, 9), attestation(1, 1, 6)],
     ]
     const randomness = seedOf('merge')
     const users = laneOrder(randomness, 2).flatMap((lane) =>
@@ -173,6 +173,7 @@ describe('merge order', () => {
       { lane: 0, index: 2 },
       ...users,
       { lane: 1, index: 5 },
+      { lane: 1, index: 6 },
       { lane: 1, index: 0 },
       { lane: 0, index: 1 },
     ])

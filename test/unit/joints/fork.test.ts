@@ -1,4 +1,5 @@
 /** Two blocks of one slot while one of four validators is dead: the network agrees again, nobody is punished, finality goes on. @module */
+import type { Hash } from '#shared/types.ts'
 import { Cluster } from '#test/unit/hhcm/cluster.ts'
 import { describe, expect, it } from 'vitest'
 
@@ -6,7 +7,7 @@ const DEAD = 3
 const LIVE = [0, 1, 2] as const
 const FIRST_FORK_SLOT = 4
 
-type Fork = Readonly<{ cluster: Cluster; slot: number; blocks: readonly string[] }>
+type Fork = Readonly<{ cluster: Cluster; slot: number; blocks: readonly Hash[] }>
 
 /**
  * Runs until two representatives have built a block in one slot: the best one's block does not reach the others before the view freeze,
@@ -47,6 +48,19 @@ describe('one validator dead and a fork in the same slot', () => {
     expect(new Set(blocks).size).toBe(2)
     expect(new Set(LIVE.map(votedFor)).size).toBeGreaterThan(1)
     for (const index of LIVE) expect(cluster.node(index).state.justified.slot).toBeLessThan(slot)
+  })
+
+  it('is decided by rank, sum of ranks and ticket before anybody builds again, whichever block came first', () => {
+    cluster.runToSlot(slot + 1, 20)
+    const [better] = blocks
+      .map((hash) => {
+        const node = cluster.node(0).state.nodes.get(hash)
+        if (node === undefined) throw new Error('both blocks have arrived')
+        const { rank, rankSum, ticket } = node.preference
+        return { hash, order: [rank, rankSum].map((part) => String(part).padStart(9, '0')).join() + ticket }
+      })
+      .toSorted((left, right) => (left.order < right.order ? -1 : 1))
+    expect(LIVE.map((index) => cluster.node(index).state.head)).toEqual(LIVE.map(() => better?.hash))
   })
 
   it('ends on one head at once: all live nodes build on the same of the two blocks', () => {

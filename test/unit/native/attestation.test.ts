@@ -15,6 +15,7 @@ import {
   PROVIDERS,
   RAIN,
   SET,
+  SET_SPEC,
   SLOT_MS,
   STRANGER,
   addressOf,
@@ -209,8 +210,9 @@ describe('an attestation is skipped', () => {
     expect((await chain.block([await chain.attestation(round, batches)])).skipped).toMatchObject([{ code: 'NOTHING_ATTESTED' }])
   })
 
-  it('when the set cannot pay', async () => {
+  it('when the set cannot pay, though others left enough in the registry', async () => {
     const chain = await chainWithSet()
+    await chain.registerSet({ ...SET_SPEC, name: 'rich' })
     const keptWei = 75_000n * chain.header.baseFeeWei
     const drain = async (amountWei: bigint): Promise<void> => {
       const data = encodeFunctionData({ abi: feedRegistryAbi, functionName: 'withdrawSet', args: [SET, amountWei] })
@@ -221,6 +223,9 @@ describe('an attestation is skipped', () => {
     expect((await chain.block([await attest(chain)])).skipped).toMatchObject([{ code: 'FUNDS' }])
     await drain(keptWei)
     expect((await chain.block([await attest(chain)])).skipped).toMatchObject([{ code: 'FUNDS' }])
+    // Nobody checks signatures for a set that cannot pay for it.
+    const unsigned = await attest(chain, { tx: { signature: `0x${'11'.repeat(65)}` } })
+    expect((await chain.block([unsigned])).skipped).toMatchObject([{ code: 'FUNDS' }])
     expect(chain.read(readLatestReport(PRICE, suite))).toBeNull()
   })
 })

@@ -1,6 +1,7 @@
 /** What package authors owe, what leaving it out costs, and what pool and JSON-RPC say about it. @module */
 import { decodeNativeTransaction } from '#node/pool/native-transaction.ts'
 import { heartbeatAbi, heartbeatCreation } from '#shared/api/abi/heartbeat.ts'
+import { priceAlarmAbi, priceAlarmCreation } from '#shared/api/abi/price-alarm.ts'
 import { zExplainRead, zFeedHistoryRead, zFeedRead, zSourceSets } from '#shared/api/chain-reads.ts'
 import { entryFromJson, entryToJson } from '#shared/api/entry.ts'
 import { readKeyToJson, readValueFromJson } from '#shared/api/reads.ts'
@@ -99,6 +100,30 @@ describe('the author of a lane', () => {
     expect(await omitted(chain, brought)).toEqual([lane])
     await chain.settle(await chain.sign(OWNER, chain.call('withdraw', [id, chain.entry(id).fundingWei])))
     expect(await omitted(chain, [[], []])).toEqual([])
+  })
+
+  it('owes a feed trigger only when the block after its report has passed, which belongs to the edges', async () => {
+    const chain = new NativeChain(2)
+    await chain.registerSet()
+    const alarm = await chain.deploy(priceAlarmAbi, priceAlarmCreation, [owner])
+    const when = {
+      kind: 'feed.compare',
+      feed: PRICE,
+      maxAgeSec: 60,
+      op: 'lt',
+      value: 1800n,
+      rearm: 1815n,
+      holdReports: 1,
+      holdSec: 0,
+    } as const
+    const call = { to: alarm, signature: 'ring(int256,uint64,bytes32)', types: ['int256', 'uint64', 'bytes32'] } as const
+    const args = [{ ref: 'feed.value' }, { ref: 'feed.observedAt' }, { ref: 'report.digest' }] as const
+    const id = await chain.register(onEvent(when, { ...call, args }))
+    await chain.block([await chain.priceTx(1900n)])
+    await chain.block([await chain.priceTx(1799n)])
+    expect(await omitted(chain, [[], []])).toEqual([])
+    await chain.block()
+    expect(await omitted(chain, [[], []])).toEqual([laneOf(chain.header.randomness, { kind: 'entry', id }, 2)])
   })
 
   it('owes no more than the budget holds', async () => {

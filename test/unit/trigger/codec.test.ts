@@ -67,8 +67,11 @@ describe('description codec', () => {
       bytes[at % bytes.length] = byte
       return bytes
     })
+    const lengthened = fc
+      .tuple(anyDescription, fc.uint8Array({ minLength: 1, maxLength: 3 }))
+      .map(([description, more]) => concatBytes(encodeDescription(description), more))
     fc.assert(
-      fc.property(fc.oneof(fc.uint8Array({ maxLength: 200 }), mutated), (bytes) => {
+      fc.property(fc.oneof(fc.uint8Array({ maxLength: 200 }), mutated, lengthened), (bytes) => {
         expect([bytesToHex(bytes), 'DecodeError']).toContain(roundTrip(bytes))
       }),
       { numRuns: 1500 },
