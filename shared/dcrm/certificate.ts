@@ -1,0 +1,20 @@
+/** The one digest all members confirm before a key may be used. Source: docs/dcrm.md, certificate. @module */
+import type { DcrmBackend } from '#shared/dcrm/backend.ts'
+import { hashItems, idsBytes, listBytes } from '#shared/dcrm/hash.ts'
+import { descriptorHash } from '#shared/dcrm/ids.ts'
+import type { PublicKey } from '#shared/dcrm/types.ts'
+
+/** K = H("key-final", descriptor, keyId, epoch, A_0 … A_d, X_1 … X_n, QUAL), 32 bytes. */
+export function keyCertificate(hashes: Pick<DcrmBackend, 'sha256'>, key: PublicKey): Uint8Array {
+  const { descriptor, keyId, epoch, commitments, publicShares, qualified } = key
+  return hashItems(
+    hashes,
+    'key-final',
+    descriptorHash(hashes, descriptor),
+    keyId,
+    epoch,
+    listBytes(commitments),
+    listBytes(publicShares),
+    idsBytes(qualified),
+  )
+}

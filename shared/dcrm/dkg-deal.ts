@@ -1,0 +1,166 @@
+/**
+ * First half of key generation: dealing under Pedersen commitments, complaints, answers, and the set QUAL of dealers whose contributions are
+ * fixed from then on. Source: paper 3.5.2 (1) a-e; GJKR 1999, figure 2 step 1.
+ * @module
+ */
+import { concatBytes } from '#shared/bytes.ts'
+import { decodePayload } from '#shared/dcrm/codec.ts'
+import type { Complaint, DkgRun, DkgState, DkgStep } from '#shared/dcrm/dkg-state.ts'
+import { DKG_ROUND, dkgAbort, dkgDrbg, dkgFault, dkgRound, hear, without } from '#shared/dcrm/dkg-state.ts'
+import { openImages } from '#shared/dcrm/dkg-open.ts'
+import { uintBytes } from '#shared/dcrm/hash.ts'
+import type { Fault, Inbox } from '#shared/dcrm/round.ts'
+import type { PartyId } from '#shared/dcrm/types.ts'
+import type { Pair } from '#shared/dcrm/vss.ts'
+import {
+  PAIR_BYTES,
+  arePairsValid,
+  commitmentsBytes,
+  decodePair,
+  drawPolynomials,
+  encodeCommitments,
+  encodePair,
+  isPairValid,
+  pairFor,
+  pedersenCommitments,
+  readCommitments,
+  readPair,
+} from '#shared/dcrm/vss.ts'
+
+/** Deals: commitments to all, a pair to each. */
+export function startDealing(run: DkgRun): DkgStep {
+  const { group, input, members, threshold, isZero } = run
+  const polynomials = drawPolynomials(group, dkgDrbg(run, 'polynomials'), threshold, isZero)
+  const commitments = pedersenCommitments(group, polynomials)
+  const others = without(members, [input.self])
+  const state: DkgState = {
+    round: DKG_ROUND.deal,
+    polynomials,
+    alive: members,
+    commitments: new Map(),
+    pairs: new Map([[input.self, pairFor(group, polynomials, input.self)]]),
+    complaints: [],
+    qualified: [],
+    images: new Map(),
+    exposed: [],
+  }
+  return dkgRound(state, members, commitmentsBytes(group, threshold, isZero), encodeCommitments(group, commitments, isZero), [], {
+    directFrom: others,
+    directSize: PAIR_BYTES,
+    direct: new Map(others.map((id) => [id, encodePair(pairFor(group, polynomials, id))])),
+  })
+}
+
+/** Takes all dealings and complains about each dealer whose pair is missing, malformed or wrong by (5). */
+export function takeDealings(run: DkgRun, state: DkgState, inbox: Inbox): DkgStep {
+  const { group, members, threshold, isZero } = run
+  const heard = hear(inbox, members, DKG_ROUND.deal, 'COMMITMENTS_MALFORMED', (payload) =>
+    decodePayload(payload, (reader) => readCommitments(group, reader, threshold, isZero)),
+  )
+  // This party's own dealing counts as others saw it: when it did not leave, it never was.
+  const commitments = heard.values
+  const own = [...state.pairs].filter(([dealer]) => commitments.has(dealer))
+  const pairs = new Map([...receivedPairs(run, commitments, inbox), ...own])
+  const accused = without([...commitments.keys()], [...pairs.keys()])
+  const next: DkgState = { ...state, round: DKG_ROUND.complain, alive: without(members, heard.silent), commitments, pairs }
+  const size = { min: 2, max: 2 + 2 * members.length }
+  const list = concatBytes(uintBytes(accused.length, 2), ...accused.map((id) => uintBytes(id, 2)))
+  return dkgRound(next, next.alive, size, list, heard.faults)
+}
+
+/** Valid pairs by dealer. One batch check for all, one by one only when it fails. */
+function receivedPairs(run: DkgRun, commitments: DkgState['commitments'], inbox: Inbox): ReadonlyMap<PartyId, Pair> {
+  const { group, input } = run
+  const dealt = [...commitments].flatMap(([dealer, vector]) => {
+    const payload = dealer === input.self ? undefined : inbox.directs.get(dealer)
+    const pair = payload === undefined ? null : decodePair(group, payload)
+    return pair === null ? [] : [{ dealer, commitments: vector, pair }]
+  })
+  const areAllValid = arePairsValid(group, dkgDrbg(run, 'weights'), input.self, dealt)
+  const valid = areAllValid ? dealt : dealt.filter(({ commitments: vector, pair }) => isPairValid(group, vector, input.self, pair))
+  return new Map(valid.map(({ dealer, pair }) => [dealer, pair]))
+}
+
+/** Takes the complaints of all; without any, QUAL is everybody who dealt. */
+export function takeComplaints(run: DkgRun, state: DkgState, inbox: Inbox): DkgStep {
+  const { group, input, members } = run
+  const heard = hear(inbox, state.alive, DKG_ROUND.complain, 'COMPLAINTS_MALFORMED', (payload) => decodeAccused(payload, members))
+  const complaints = [...heard.values].flatMap(([by, accused]) =>
+    accused.filter((dealer) => dealer !== by && state.commitments.has(dealer)).map((dealer): Complaint => ({ by, dealer })),
+  )
+  const next: DkgState = { ...state, alive: without(state.alive, heard.silent), complaints }
+  if (complaints.length === 0) return fixQualified(run, next, [], heard.faults)
+  const accused = without(
+    next.alive,
+    without(
+      next.alive,
+      complaints.map(({ dealer }) => dealer),
+    ),
+  )
+  const own = complaintsAgainst(next, input.self).map((by) => encodePair(pairFor(group, state.polynomials, by)))
+  const size = { min: PAIR_BYTES, max: PAIR_BYTES * members.length }
+  return dkgRound({ ...next, round: DKG_ROUND.answer }, accused, size, own.length === 0 ? null : concatBytes(...own), heard.faults)
+}
+
+/** Ids of a complaint list: members, strictly ascending. */
+function decodeAccused(payload: Uint8Array, members: readonly PartyId[]): readonly PartyId[] | null {
+  const ids = decodePayload(payload, (reader) => {
+    const count = Math.min(reader.uint(2), members.length + 1)
+    return Array.from({ length: count }, () => reader.uint(2))
+  })
+  const isOrdered = ids?.every((id, index) => members.includes(id) && id > (ids[index - 1] ?? 0)) ?? false
+  return isOrdered ? ids : null
+}
+
+/** Who complained about a dealer, ascending. */
+function complaintsAgainst(state: DkgState, dealer: PartyId): readonly PartyId[] {
+  return state.complaints.filter((complaint) => complaint.dealer === dealer).map(({ by }) => by)
+}
+
+/** Takes the answers: a dealer is out with more than t − 1 complaints, with none answered, or with one answered wrongly. */
+export function takeAnswers(run: DkgRun, state: DkgState, inbox: Inbox): DkgStep {
+  const { input, threshold } = run
+  const accused = without(
+    state.alive,
+    without(
+      state.alive,
+      state.complaints.map(({ dealer }) => dealer),
+    ),
+  )
+  const heard = hear(inbox, accused, DKG_ROUND.answer, 'ANSWER_WRONG', (payload, dealer) => validAnswers(run, state, payload, dealer))
+  const rejected = accused.filter((dealer) => complaintsAgainst(state, dealer).length >= threshold)
+  const faults = rejected.map((dealer) =>
+    dkgFault(
+      dealer,
+      'proof',
+      'DEALER_REJECTED',
+      [],
+      complaintsAgainst(state, dealer).map((by) => ({ round: DKG_ROUND.complain, from: by, to: null })),
+    ),
+  )
+  const dealers = [...new Set(state.complaints.map(({ dealer }) => dealer))]
+  const out = dealers.filter((dealer) => rejected.includes(dealer) || !heard.values.has(dealer))
+  const published = [...heard.values].flatMap(([dealer, answers]): [PartyId, Pair][] => {
+    const pair = answers.get(input.self)
+    return pair === undefined ? [] : [[dealer, pair]]
+  })
+  const next: DkgState = { ...state, alive: without(state.alive, heard.silent), pairs: new Map([...state.pairs, ...published]) }
+  return fixQualified(run, next, out, [...heard.faults, ...faults])
+}
+
+/** Published pairs by complainer, or null when one of them is wrong by (5) or the list is not exactly as long as the complaints. */
+function validAnswers(run: DkgRun, state: DkgState, payload: Uint8Array, dealer: PartyId): ReadonlyMap<PartyId, Pair> | null {
+  const { group } = run
+  const complainers = complaintsAgainst(state, dealer)
+  const pairs = decodePayload(payload, (reader) => complainers.map((by) => [by, readPair(group, reader)] as const))
+  const vector = state.commitments.get(dealer) ?? []
+  return pairs?.every(([by, pair]) => isPairValid(group, vector, by, pair)) ? new Map(pairs) : null
+}
+
+/** Fixes QUAL. With an honest majority the run goes on without those who are out; otherwise it ends and starts anew without them. */
+function fixQualified(run: DkgRun, state: DkgState, out: readonly PartyId[], faults: readonly Fault[]): DkgStep {
+  const qualified = without([...state.commitments.keys()], out).toSorted((left, right) => left - right)
+  if (run.mode === 'B' && qualified.length < run.members.length) return dkgAbort('DEALER_OUT', faults)
+  if (qualified.length < run.threshold) return dkgAbort('TOO_FEW_DEALERS', faults)
+  return openImages(run, { ...state, qualified }, faults)
+}

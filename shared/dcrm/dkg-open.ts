@@ -1,0 +1,235 @@
+/**
+ * Second half of key generation: the dealers of QUAL show the images of their polynomials; whoever lies or falls silent is reconstructed by
+ * the others, so that nobody can bend the key by leaving late. Ends with one digest confirmed by all. Source: GJKR 1999, figure 2 steps 3-5.
+ * @module
+ */
+import { bytesToBigint, concatBytes, equalBytes } from '#shared/bytes.ts'
+import type { Point } from '#shared/dcrm/backend.ts'
+import { keyCertificate } from '#shared/dcrm/certificate.ts'
+import { decodePayload, scalarBytes } from '#shared/dcrm/codec.ts'
+import type { DkgResult, DkgRun, DkgState, DkgStep } from '#shared/dcrm/dkg-state.ts'
+import { DKG_ROUND, dkgAbort, dkgDrbg, dkgFault, dkgRound, hear, without } from '#shared/dcrm/dkg-state.ts'
+import { uintBytes } from '#shared/dcrm/hash.ts'
+import { keyIdOf } from '#shared/dcrm/ids.ts'
+import { evaluateInExponent, interpolate, mod } from '#shared/dcrm/polynomial.ts'
+import type { Fault, Inbox } from '#shared/dcrm/round.ts'
+import type { KeyShare, PartyId } from '#shared/dcrm/types.ts'
+import type { Pair, Possession } from '#shared/dcrm/vss.ts'
+import {
+  PAIR_BYTES,
+  commitmentsBytes,
+  encodeCommitments,
+  encodePair,
+  feldmanCommitments,
+  isPairValid,
+  isPossessionValid,
+  isValueValid,
+  provePossession,
+  readCommitments,
+  readPair,
+} from '#shared/dcrm/vss.ts'
+import { invariant } from '#shared/fault.ts'
+
+/** Bytes of an objection: dealer and pair. */
+const OBJECTION_BYTES = 2 + PAIR_BYTES
+const CERTIFICATE_BYTES = 32
+
+type Opening = Readonly<{ images: readonly Point[]; possession: Possession | null }>
+
+/** Shows A_0 … A_d with a proof of possession; parties outside QUAL only listen. */
+export function openImages(run: DkgRun, state: DkgState, faults: readonly Fault[]): DkgStep {
+  const { group, input, threshold, isZero } = run
+  const { values } = state.polynomials
+  const images = feldmanCommitments(group, values)
+  const proof = isZero ? new Uint8Array(0) : possessionBytes(run, values[0] ?? 0n)
+  const own = state.qualified.includes(input.self) ? concatBytes(encodeCommitments(group, images, isZero), proof) : null
+  const size = commitmentsBytes(group, threshold, isZero) + (isZero ? 0 : group.pointBytes + 32)
+  const senders = state.qualified.filter((id) => state.alive.includes(id))
+  return dkgRound({ ...state, round: DKG_ROUND.open }, senders, size, own, faults)
+}
+
+function possessionBytes(run: DkgRun, secret: bigint): Uint8Array {
+  const { group, input } = run
+  const { nonce, response } = provePossession(input.backend, group, dkgDrbg(run, 'possession'), input.sid, input.self, secret)
+  return concatBytes(group.encode(nonce), scalarBytes(response))
+}
+
+function decodeOpening(run: DkgRun, payload: Uint8Array): Opening | null {
+  const { group, threshold, isZero } = run
+  return decodePayload(payload, (reader) => ({
+    images: readCommitments(group, reader, threshold, isZero),
+    possession: isZero ? null : { nonce: reader.point(group), response: reader.scalar(group.order) },
+  }))
+}
+
+/** Takes the images; objects to those that do not fit the pair this party holds. */
+export function takeImages(run: DkgRun, state: DkgState, inbox: Inbox): DkgStep {
+  const { group, input, members } = run
+  const senders = state.qualified.filter((id) => state.alive.includes(id))
+  const heard = hear(inbox, senders, DKG_ROUND.open, 'IMAGES_MALFORMED', (payload) => decodeOpening(run, payload))
+  const impostors = [...heard.values].flatMap(([dealer, { images, possession }]) => {
+    const [constant] = images
+    const isShown = possession === null || (constant && isPossessionValid(input.backend, group, input.sid, dealer, constant, possession))
+    return isShown ? [] : [dealer]
+  })
+  const shown = new Map([...heard.values].filter(([dealer]) => !impostors.includes(dealer)).map(([dealer, { images }]) => [dealer, images]))
+  const next: DkgState = {
+    ...state,
+    round: DKG_ROUND.object,
+    alive: without(state.alive, heard.silent),
+    images: shown,
+    exposed: without(state.qualified, [...shown.keys()]),
+  }
+  const wrong = [...shown].flatMap(([dealer, images]) => {
+    const pair = state.pairs.get(dealer)
+    return pair === undefined || isValueValid(group, images, input.self, pair.value) ? [] : [{ dealer, pair }]
+  })
+  const objections = wrong.map(({ dealer, pair }) => concatBytes(uintBytes(dealer, 2), encodePair(pair)))
+  const isSettled = next.exposed.length === 0 && wrong.length === 0
+  const end = isSettled ? outcomeOf(run, next) : null
+  const certificate = end?.certificate ?? new Uint8Array(CERTIFICATE_BYTES)
+  const payload = concatBytes(uintBytes(objections.length, 2), ...objections, certificate)
+  const size = { min: 2 + CERTIFICATE_BYTES, max: 2 + members.length * OBJECTION_BYTES + CERTIFICATE_BYTES }
+  const faults = [...heard.faults, ...impostors.map((dealer) => dkgFault(dealer, 'proof', 'POSSESSION_UNPROVEN', [DKG_ROUND.open]))]
+  return dkgRound(next, next.alive, size, payload, faults)
+}
+
+type Objections = Readonly<{ objections: readonly Readonly<{ dealer: PartyId; pair: Pair }>[]; certificate: Uint8Array }>
+
+function decodeObjections(run: DkgRun, payload: Uint8Array): Objections | null {
+  return decodePayload(payload, (reader) => {
+    const count = Math.min(reader.uint(2), run.members.length + 1)
+    const objections = Array.from({ length: count }, () => ({ dealer: reader.uint(2), pair: readPair(run.group, reader) }))
+    return { objections, certificate: reader.bytes(CERTIFICATE_BYTES) }
+  })
+}
+
+/** Judges objections. An objection proves its dealer a liar or, when the pair is not the dealt one or fits after all, its sender. */
+export function takeObjections(run: DkgRun, state: DkgState, inbox: Inbox): DkgStep {
+  const heard = hear(inbox, state.alive, DKG_ROUND.object, 'OBJECTIONS_MALFORMED', (payload) => decodeObjections(run, payload))
+  const liars = new Set<PartyId>()
+  const faults: Fault[] = [...heard.faults]
+  for (const [by, { objections }] of heard.values)
+    for (const { dealer, pair } of objections) {
+      if (isObjectionTrue(run, state, by, dealer, pair)) {
+        if (!liars.has(dealer)) faults.push(dkgFault(dealer, 'proof', 'IMAGES_WRONG', [DKG_ROUND.deal, DKG_ROUND.open], [objectionOf(by)]))
+        liars.add(dealer)
+      } else faults.push(dkgFault(by, 'proof', 'OBJECTION_FALSE', [DKG_ROUND.object], [dealingOf(dealer)]))
+    }
+  const alive = without(state.alive, heard.silent)
+  const exposed = state.qualified.filter((id) => state.exposed.includes(id) || liars.has(id))
+  if (exposed.length === 0)
+    return compare(run, { ...state, alive }, new Map([...heard.values].map(([id, said]) => [id, said.certificate])), faults)
+  if (run.mode === 'B') return dkgAbort('DEALER_EXPOSED', faults)
+  return extract({ ...state, round: DKG_ROUND.extract, alive, exposed }, faults)
+}
+
+const objectionOf = (by: PartyId) => ({ round: DKG_ROUND.object, from: by, to: null })
+const dealingOf = (dealer: PartyId) => ({ round: DKG_ROUND.deal, from: dealer, to: null })
+
+function isObjectionTrue(run: DkgRun, state: DkgState, by: PartyId, dealer: PartyId, pair: Pair): boolean {
+  const images = state.images.get(dealer)
+  const commitments = state.commitments.get(dealer)
+  if (images === undefined || commitments === undefined) return false
+  return isPairValid(run.group, commitments, by, pair) && !isValueValid(run.group, images, by, pair.value)
+}
+
+/** Every member shows the pairs it holds from the exposed dealers. */
+function extract(state: DkgState, faults: readonly Fault[]): DkgStep {
+  const own = state.exposed.flatMap((dealer) => {
+    const pair = state.pairs.get(dealer)
+    return pair === undefined ? [] : [encodePair(pair)]
+  })
+  const payload = own.length === state.exposed.length ? concatBytes(...own) : null
+  return dkgRound(state, without(state.alive, state.exposed), PAIR_BYTES * state.exposed.length, payload, faults)
+}
+
+/** Reconstructs the polynomials of exposed dealers from t valid pairs each. */
+export function takeExtraction(run: DkgRun, state: DkgState, inbox: Inbox): DkgStep {
+  const { group, threshold } = run
+  const senders = without(state.alive, state.exposed)
+  const heard = hear(inbox, senders, DKG_ROUND.extract, 'EXTRACTION_WRONG', (payload, by) => {
+    const pairs = decodePayload(payload, (reader) => state.exposed.map((dealer) => [dealer, readPair(group, reader)] as const))
+    const isRight = pairs?.every(([dealer, pair]) => isPairValid(group, state.commitments.get(dealer) ?? [], by, pair)) ?? false
+    return isRight && pairs !== null ? new Map(pairs) : null
+  })
+  const images = new Map(state.images)
+  for (const dealer of state.exposed) {
+    const points = [...heard.values].slice(0, threshold).map(([by, pairs]): [PartyId, bigint] => [by, pairs.get(dealer)?.value ?? 0n])
+    if (points.length < threshold) return dkgAbort('EXTRACTION_FAILED', heard.faults)
+    images.set(dealer, feldmanCommitments(group, interpolate(points, group.order)))
+  }
+  const next: DkgState = { ...state, round: DKG_ROUND.confirm, alive: without(state.alive, heard.silent), images }
+  const end = outcomeOf(run, next)
+  if (end === null) return dkgAbort('KEY_IDENTITY', heard.faults)
+  return dkgRound(next, next.alive, CERTIFICATE_BYTES, end.certificate, heard.faults)
+}
+
+/** Takes the confirmations after an extraction. */
+export function takeConfirmations(run: DkgRun, state: DkgState, inbox: Inbox): DkgStep {
+  const heard = hear(inbox, state.alive, DKG_ROUND.confirm, 'CERTIFICATE_MALFORMED', (payload) => payload)
+  return compare(run, state, heard.values, heard.faults)
+}
+
+/** Done when every member that spoke confirms the same digest; whoever confirms another one saw another run. */
+function compare(run: DkgRun, state: DkgState, certificates: ReadonlyMap<PartyId, Uint8Array>, faults: readonly Fault[]): DkgStep {
+  const end = outcomeOf(run, state)
+  if (end === null) return dkgAbort('KEY_IDENTITY', faults)
+  const differing = [...certificates].filter(([, certificate]) => !equalBytes(certificate, end.certificate)).map(([id]) => id)
+  if (differing.length > 0)
+    return dkgAbort('CERTIFICATE_MISMATCH', [
+      ...faults,
+      ...differing.map((id) => dkgFault(id, 'dispute', 'CERTIFICATE_DIFFERS', [state.round])),
+    ])
+  const confirmed = [...certificates.keys()]
+  if (confirmed.length < run.threshold) return dkgAbort('CERTIFICATE_INCOMPLETE', faults)
+  return { kind: 'done', result: { ...end, confirmed }, faults }
+}
+
+/** Share, public shares and certificate; null when the key or a public share is the identity. */
+function outcomeOf(run: DkgRun, state: DkgState): Omit<DkgResult, 'confirmed'> | null {
+  const { group, input, members } = run
+  const { base, backend, descriptor, sid, self } = input
+  const { qualified } = state
+  const dealt = qualified.map((dealer) => state.images.get(dealer) ?? [])
+  const old = (base?.publicKey.commitments ?? []).map((bytes) => known(run, bytes))
+  const commitments = sumVectors(run, base === null ? dealt : [old, ...dealt])
+  const publicShares = members.map((id) => evaluateInExponent(group, commitments, id))
+  if ([...commitments.slice(0, 1), ...publicShares].some((point) => group.isIdentity(point))) return null
+  const values = qualified.map((dealer) => valueOf(state, dealer))
+  const secret = values.reduce((sum, value) => mod(sum + value, group.order), base === null ? 0n : bytesToBigint(base.secret))
+  const ownShare = publicShares[members.indexOf(self)] ?? group.identity
+  invariant(group.equals(group.mulBase(secret), ownShare), 'checked pairs sum up to a share that fits the commitments')
+  const share: KeyShare = {
+    publicKey: {
+      descriptor,
+      keyId: base?.publicKey.keyId ?? keyIdOf(backend, descriptor, sid),
+      epoch: base === null ? 0 : base.publicKey.epoch + 1,
+      commitments: group.encodeAll(commitments),
+      publicShares: group.encodeAll(publicShares),
+      qualified,
+    },
+    self,
+    secret: scalarBytes(secret),
+  }
+  return { share, certificate: keyCertificate(backend, share.publicKey) }
+}
+
+function valueOf(state: DkgState, dealer: PartyId): bigint {
+  const pair = state.pairs.get(dealer)
+  invariant(pair !== undefined, 'a party holds a pair of every qualified dealer')
+  return pair.value
+}
+
+function known(run: DkgRun, bytes: Uint8Array): Point {
+  const point = run.group.decode(bytes)
+  invariant(point !== null, 'a stored key holds valid points')
+  return point
+}
+
+/** Sums vectors of equal length, point by point. */
+function sumVectors({ group, threshold }: DkgRun, vectors: readonly (readonly Point[])[]): readonly Point[] {
+  return Array.from({ length: threshold }, (_, index) =>
+    vectors.reduce((sum, vector) => group.add(sum, vector[index] ?? group.identity), group.identity),
+  )
+}

@@ -1,0 +1,153 @@
+/** What the rounds of key generation share: input, state between rounds, faults. Source: docs/dcrm.md, key generation. @module */
+import type { DcrmBackend, Group, Point } from '#shared/dcrm/backend.ts'
+import type { DkgMode } from '#shared/dcrm/descriptor.ts'
+import { dkgModeOf, descriptorFault, groupOfScheme } from '#shared/dcrm/descriptor.ts'
+import type { Drbg } from '#shared/dcrm/drbg.ts'
+import { createDrbg } from '#shared/dcrm/drbg.ts'
+import type { Fault, FaultClass, Inbox, MessageRef, Outgoing, PayloadSize, RoundSpec, Step } from '#shared/dcrm/round.ts'
+import type { KeyDescriptor, KeyShare, PartyId } from '#shared/dcrm/types.ts'
+import type { Pair, Polynomials } from '#shared/dcrm/vss.ts'
+import { invariant } from '#shared/fault.ts'
+
+/** Rounds on the wire, with the names of docs/dcrm.md. */
+export const DKG_ROUND = { deal: 1, complain: 2, answer: 3, open: 4, object: 5, extract: 6, confirm: 7 } as const
+
+export type DkgInput = Readonly<{
+  backend: DcrmBackend
+  descriptor: KeyDescriptor
+  self: PartyId
+  /** Session id, 32 bytes. */
+  sid: Uint8Array
+  /** 32 fresh secret bytes. */
+  seed: Uint8Array
+  /** Set for a refresh: the shares change, the key does not. */
+  base: KeyShare | null
+}>
+
+export type DkgResult = Readonly<{
+  share: KeyShare
+  /** What every member confirms on chain: `keyCertificate`. */
+  certificate: Uint8Array
+  /** Members that confirmed in the session, this one among them. */
+  confirmed: readonly PartyId[]
+}>
+
+/** Fixed for one party throughout a run. */
+export type DkgRun = Readonly<{
+  input: DkgInput
+  group: Group
+  threshold: number
+  members: readonly PartyId[]
+  mode: DkgMode
+  isZero: boolean
+}>
+
+/** One member accuses a dealer. */
+export type Complaint = Readonly<{ by: PartyId; dealer: PartyId }>
+
+/** Grows from round to round; what a round does not know yet is empty. */
+export type DkgState = Readonly<{
+  round: (typeof DKG_ROUND)[keyof typeof DKG_ROUND]
+  polynomials: Polynomials
+  /** Members that sent everything they had to so far. */
+  alive: readonly PartyId[]
+  /** Pedersen commitments of each dealer that sent well-formed ones. */
+  commitments: ReadonlyMap<PartyId, readonly Point[]>
+  /** Pairs this party holds, by dealer, each valid by (5). */
+  pairs: ReadonlyMap<PartyId, Pair>
+  complaints: readonly Complaint[]
+  qualified: readonly PartyId[]
+  /** Feldman commitments of each qualified dealer. */
+  images: ReadonlyMap<PartyId, readonly Point[]>
+  /** Qualified dealers whose polynomial the others have to reconstruct. */
+  exposed: readonly PartyId[]
+}>
+
+export type DkgStep = Step<DkgState, DkgResult>
+
+/** Checks the input and fixes what follows from it. */
+export function dkgRunOf(input: DkgInput): DkgRun {
+  const { descriptor, backend, base } = input
+  invariant(descriptorFault(descriptor) === null, 'a descriptor is checked before a session is opened for it')
+  invariant(descriptor.members.includes(input.self), 'only members generate a key')
+  const { threshold, members } = descriptor
+  const group = groupOfScheme(backend, descriptor.scheme)
+  return { input, group, threshold, members, mode: dkgModeOf(descriptor), isZero: base !== null }
+}
+
+/** A generator for one use inside a run. */
+export function dkgDrbg({ input }: DkgRun, use: string): Drbg {
+  return createDrbg(input.backend, input.seed, `dkg/${use}`)
+}
+
+const REFS: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(DKG_ROUND).map(([name, round]) => [round, name]))
+
+/** An accusation that rests on broadcasts: the accused's own unless `others` says whose. */
+export function dkgFault(
+  accused: PartyId,
+  kind: FaultClass,
+  code: string,
+  rounds: readonly number[],
+  others: readonly MessageRef[] = [],
+): Fault {
+  const own = rounds.map((round): MessageRef => ({ round, from: accused, to: null }))
+  return { accused, class: kind, code, evidence: [...own, ...others] }
+}
+
+/** The next round, in which broadcasts of `from` are awaited and agreed on. */
+export function dkgRound(
+  state: DkgState,
+  from: readonly PartyId[],
+  broadcastSize: PayloadSize,
+  broadcast: Uint8Array | null,
+  faults: readonly Fault[],
+  direct: Pick<RoundSpec, 'directFrom' | 'directSize'> & Pick<Outgoing, 'direct'> = { directFrom: [], directSize: 0, direct: new Map() },
+): DkgStep {
+  const { round } = state
+  const spec: RoundSpec = {
+    round,
+    name: REFS[round] ?? '',
+    broadcastFrom: from,
+    broadcastSize,
+    directFrom: direct.directFrom,
+    directSize: direct.directSize,
+    isEchoed: round !== DKG_ROUND.confirm,
+  }
+  return { kind: 'round', state, spec, send: { broadcast, direct: direct.direct }, faults }
+}
+
+/** Ends a run without a key. */
+export function dkgAbort(code: string, faults: readonly Fault[]): DkgStep {
+  return { kind: 'aborted', code, faults }
+}
+
+/** What the awaited senders of a round said: decoded values, who said nothing, and faults for silence and for malformed payloads. */
+export type Heard<T> = Readonly<{ values: ReadonlyMap<PartyId, T>; silent: readonly PartyId[]; faults: readonly Fault[] }>
+
+/** Decodes the broadcasts of a round. `decode` gives null for a payload that its signed sender should not have sent. */
+export function hear<T>(
+  inbox: Inbox,
+  from: readonly PartyId[],
+  round: number,
+  code: string,
+  decode: (payload: Uint8Array, id: PartyId) => T | null,
+): Heard<T> {
+  const values = new Map<PartyId, T>()
+  const silent: PartyId[] = []
+  const faults: Fault[] = []
+  for (const id of from) {
+    const payload = inbox.broadcasts.get(id)
+    const value = payload === undefined ? null : decode(payload, id)
+    if (value !== null) values.set(id, value)
+    else if (payload === undefined) {
+      silent.push(id)
+      faults.push(dkgFault(id, 'absent', 'MEMBER_ABSENT', [round]))
+    } else faults.push(dkgFault(id, 'proof', code, [round]))
+  }
+  return { values, silent, faults }
+}
+
+/** `ids` without those in `gone`. */
+export function without(ids: readonly PartyId[], gone: readonly PartyId[]): readonly PartyId[] {
+  return ids.filter((id) => !gone.includes(id))
+}

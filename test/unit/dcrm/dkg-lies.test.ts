@@ -1,0 +1,219 @@
+/** Every lie a member can tell while a key is generated, and what becomes of it. Source: paper 3.5.2 (1) d-e; GJKR 1999. @module */
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { scalarBytes } from '#shared/dcrm/codec.ts'
+import type { Tamper } from '#shared/dcrm/lockstep.ts'
+import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
+import { both, broadcast, codeAt, direct, expectSound, faultsAt, flip, resultsOf, run, silent } from '#test/unit/dcrm/dkg-support.ts'
+
+describe('dealing', () => {
+  it('a wrong, malformed or missing pair is complained about, answered in public, and all go on with the answer', () => {
+    for (const change of [
+      (bytes: Uint8Array) => flip(bytes, 0),
+      (bytes: Uint8Array) => flip(bytes, 63),
+      () => new Uint8Array(64).fill(255),
+      () => null,
+    ]) {
+      const outcomes = run({ tamper: direct(3, [1], change) })
+      expect(expectSound(outcomes, 2).size).toBe(3)
+      expect(resultsOf(outcomes)[0]?.share.publicKey.qualified).toEqual([1, 2, 3])
+      for (const id of [1, 2, 3]) expect(faultsAt(outcomes, id)).toEqual([])
+    }
+  })
+  it('a dealer that does not answer is out', () => {
+    const outcomes = run({
+      tamper: both(
+        direct(3, [1], (bytes) => flip(bytes)),
+        silent(3, 3),
+      ),
+    })
+    expect(resultsOf(outcomes)[0]?.share.publicKey.qualified).toEqual([1, 2])
+    expect(faultsAt(outcomes, 1)).toContain('3 absent MEMBER_ABSENT')
+  })
+  it('a dealer that answers wrongly is out and proven wrong', () => {
+    for (const change of [
+      (bytes: Uint8Array) => flip(bytes, 31),
+      (bytes: Uint8Array) => flip(bytes, 63),
+      () => new Uint8Array(64).fill(255),
+      (bytes: Uint8Array) => new Uint8Array([...bytes, ...bytes]),
+    ]) {
+      const outcomes = run({
+        tamper: both(
+          direct(3, [1], (bytes) => flip(bytes)),
+          broadcast(3, 3, change),
+        ),
+      })
+      expect(resultsOf(outcomes)[0]?.share.publicKey.qualified).toEqual([1, 2])
+      expect(faultsAt(outcomes, 2)).toEqual(['3 proof ANSWER_WRONG'])
+    }
+  })
+  it('a dealer with more than t − 1 complaints is out although it answers all', () => {
+    const outcomes = run({ tamper: direct(3, [1, 2], (bytes) => flip(bytes)) })
+    expect(resultsOf(outcomes)[0]?.share.publicKey.qualified).toEqual([1, 2])
+    expect(faultsAt(outcomes, 1)).toEqual(['3 proof DEALER_REJECTED'])
+    const [fault] = outcomes.get(1)?.faults ?? []
+    expect(fault?.evidence).toEqual([
+      { round: 2, from: 1, to: null },
+      { round: 2, from: 2, to: null },
+    ])
+  })
+  it('a false complaint harms nobody: the dealer answers and stays', () => {
+    const outcomes = run({ tamper: broadcast(1, 2, () => Uint8Array.of(0, 1, 0, 3)) })
+    expect(resultsOf(outcomes)[0]?.share.publicKey.qualified).toEqual([1, 2, 3])
+    expect(faultsAt(outcomes, 2)).toEqual([])
+  })
+  it('malformed commitments put their dealer out, proven', () => {
+    const outcomes = run({ tamper: broadcast(3, 1, (bytes) => new Uint8Array(bytes.length).fill(255)) })
+    expect(resultsOf(outcomes)[0]?.share.publicKey.qualified).toEqual([1, 2])
+    expect(faultsAt(outcomes, 1)).toEqual(['3 proof COMMITMENTS_MALFORMED'])
+  })
+  it('complaint lists with strangers, repetitions, disorder or loose bytes prove their sender wrong', () => {
+    for (const list of [
+      [0, 1, 0, 9],
+      [0, 2, 0, 1, 0, 1],
+      [0, 2, 0, 2, 0, 1],
+      [0, 0, 0],
+      [0, 2, 0, 1],
+      [255, 255],
+    ]) {
+      const outcomes = run({ tamper: broadcast(3, 2, () => Uint8Array.from(list)) })
+      expect(faultsAt(outcomes, 1)).toEqual(['3 proof COMPLAINTS_MALFORMED'])
+      expectSound(outcomes, 2)
+    }
+  })
+  it('a complaint about oneself, or about somebody who did not deal, is nothing', () => {
+    expect(faultsAt(run({ tamper: broadcast(3, 2, () => Uint8Array.of(0, 1, 0, 3)) }), 1)).toEqual([])
+    const outcomes = run({
+      threshold: 2,
+      members: [1, 2, 3, 4],
+      tamper: both(
+        silent(4, 1),
+        broadcast(3, 2, () => Uint8Array.of(0, 1, 0, 4)),
+      ),
+    })
+    expect(resultsOf(outcomes)[0]?.share.publicKey.qualified).toEqual([1, 2, 3])
+  })
+  it('ends without enough dealers', () => {
+    const outcomes = run({ threshold: 3, members: [1, 2, 3, 4, 5], tamper: both(silent(3, 1), silent(4, 1), silent(5, 1)) })
+    expect(codeAt(outcomes, 1)).toBe('TOO_FEW_DEALERS')
+  })
+})
+
+describe('opening', () => {
+  it('a false objection proves its sender wrong', () => {
+    const pair = [...scalarBytes(1n), ...scalarBytes(2n)]
+    const outcomes = run({ tamper: broadcast(1, 5, (bytes) => Uint8Array.from([0, 1, 0, 3, ...pair, ...bytes.slice(-32)])) })
+    expect(faultsAt(outcomes, 2)).toEqual(['1 proof OBJECTION_FALSE'])
+    expect(resultsOf(outcomes)[0]?.share.publicKey.qualified).toEqual([1, 2, 3])
+  })
+  it('an objection with the dealt pair against right images proves its sender wrong', () => {
+    let dealt = new Uint8Array(64)
+    const listen: Tamper = (from, round, sent) => {
+      if (from === 3 && round === 1) dealt = (sent.direct.get(1) as Uint8Array).slice()
+      return sent
+    }
+    const outcomes = run({
+      tamper: both(
+        listen,
+        broadcast(1, 5, (bytes) => Uint8Array.from([0, 1, 0, 3, ...dealt, ...bytes.slice(-32)])),
+      ),
+    })
+    expect(faultsAt(outcomes, 2)).toEqual(['1 proof OBJECTION_FALSE'])
+  })
+  it('an objection to a stranger, and a malformed one, prove their sender wrong', () => {
+    const pair = [...scalarBytes(1n), ...scalarBytes(2n)]
+    const stranger = run({ tamper: broadcast(1, 5, (bytes) => Uint8Array.from([0, 1, 0, 9, ...pair, ...bytes.slice(-32)])) })
+    expect(faultsAt(stranger, 2)).toEqual(['1 proof OBJECTION_FALSE'])
+    const malformed = run({ tamper: broadcast(1, 5, (bytes) => Uint8Array.from([0, 1, ...bytes.slice(2)])) })
+    expect(faultsAt(malformed, 2)).toEqual(['1 proof OBJECTIONS_MALFORMED'])
+  })
+  it('wrong pairs in an extraction prove their sender wrong, and t right ones suffice', () => {
+    const members = [1, 2, 3, 4, 5]
+    const outcomes = run({
+      threshold: 3,
+      members,
+      tamper: both(
+        silent(5, 4),
+        broadcast(4, 6, (bytes) => flip(bytes)),
+      ),
+    })
+    expect(faultsAt(outcomes, 1)).toContain('4 proof EXTRACTION_WRONG')
+    expectSound(new Map([...outcomes].filter(([id]) => id !== 5)), 3)
+  })
+  it('an extraction with fewer than t right pairs ends without a key', () => {
+    const members = [1, 2, 3]
+    const outcomes = run({
+      threshold: 2,
+      members,
+      tamper: both(
+        silent(3, 4),
+        broadcast(2, 6, () => null),
+      ),
+    })
+    expect(codeAt(outcomes, 1)).toBe('EXTRACTION_FAILED')
+  })
+  it('a member that confirms another digest is disputed and the key is not used', () => {
+    const outcomes = run({ tamper: broadcast(3, 5, (bytes) => flip(bytes)) })
+    expect(codeAt(outcomes, 1)).toBe('CERTIFICATE_MISMATCH')
+    expect(faultsAt(outcomes, 1)).toEqual(['3 dispute CERTIFICATE_DIFFERS'])
+    const later = run({
+      threshold: 2,
+      members: [1, 2, 3, 4, 5],
+      tamper: both(
+        silent(5, 4),
+        broadcast(4, 7, (bytes) => flip(bytes)),
+      ),
+    })
+    expect(faultsAt(later, 1)).toContain('4 dispute CERTIFICATE_DIFFERS')
+  })
+  it('too few confirmations make no key', () => {
+    const outcomes = run({ threshold: 3, members: [1, 2, 3, 4, 5], tamper: both(silent(3, 5), silent(4, 5), silent(5, 5)) })
+    expect(codeAt(outcomes, 1)).toBe('CERTIFICATE_INCOMPLETE')
+  })
+})
+
+describe('without an honest majority', () => {
+  const members = [1, 2, 3, 4]
+  it('any dealer that is out ends the run and is named', () => {
+    const outcomes = run({
+      threshold: 3,
+      members,
+      tamper: both(
+        direct(4, [1], (bytes) => flip(bytes)),
+        broadcast(4, 3, (bytes) => flip(bytes)),
+      ),
+    })
+    expect(codeAt(outcomes, 1)).toBe('DEALER_OUT')
+    expect(faultsAt(outcomes, 1)).toEqual(['4 proof ANSWER_WRONG'])
+  })
+  it('any dealer that is exposed ends the run and is named', () => {
+    const group = nobleBackend.ed25519
+    const tamper = broadcast(
+      4,
+      4,
+      (bytes) => new Uint8Array([...bytes.slice(0, 32), ...group.encode(group.mulBase(7n)), ...bytes.slice(64)]),
+    )
+    const outcomes = run({ threshold: 3, members, tamper })
+    expect(codeAt(outcomes, 1)).toBe('DEALER_EXPOSED')
+    expect(faultsAt(outcomes, 1)).toEqual(['4 proof IMAGES_WRONG'])
+  })
+})
+
+describe('27 framing', () => {
+  it('one changed message never makes an honest member name an honest one', () => {
+    const property = fc.property(
+      fc.constantFrom(1, 2, 3),
+      fc.constantFrom(1, 2, 3, 4, 5),
+      fc.nat(),
+      fc.nat(255),
+      fc.boolean(),
+      (cheater, inRound, at, value, isDirect) => {
+        const change = (bytes: Uint8Array) => bytes.map((byte, index) => (bytes.length > 0 && index === at % bytes.length ? value : byte))
+        const tamper = isDirect ? direct(cheater, [1, 2, 3], change) : broadcast(cheater, inRound, change)
+        const honest = [...run({ tamper })].filter(([id]) => id !== cheater)
+        return honest.every(([, { faults }]) => faults.every(({ accused }) => accused === cheater))
+      },
+    )
+    expect(fc.check(property, { numRuns: 60 }).counterexample).toBe(null)
+  })
+})
