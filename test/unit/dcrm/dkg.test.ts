@@ -13,6 +13,7 @@ import type { KeyShare, PartyId } from '#shared/dcrm/types.ts'
 import { ed25519_FROST } from '@noble/curves/ed25519.js'
 import { schnorr_FROST } from '@noble/curves/secp256k1.js'
 import { unhex } from '#test/unit/dcrm/support.ts'
+import type { Run } from '#test/unit/dcrm/dkg-support.ts'
 import { broadcast, expectSound, faultsAt, inputOf, interpolated, resultsOf, run, sharesOf, silent } from '#test/unit/dcrm/dkg-support.ts'
 
 describe('an honest run', () => {

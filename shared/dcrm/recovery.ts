@@ -1,0 +1,159 @@
+/**
+ * Gives a member its lost share back: t helpers split their weighted shares among each other, so that the member gets sums that say nothing
+ * about any helper's share. Rounds: split, hand over. Source: Herzberg et al. 1995 (share recovery); docs/dcrm.md, recovery.
+ * @module
+ */
+import { bytesToBigint } from '#shared/bytes.ts'
+import type { DcrmBackend, Group, Point, Scalar } from '#shared/dcrm/backend.ts'
+import { decodePayload, decodeScalar, pointsBytes, scalarBytes } from '#shared/dcrm/codec.ts'
+import { groupOfScheme } from '#shared/dcrm/descriptor.ts'
+import { dkgFault, hear, without } from '#shared/dcrm/dkg-state.ts'
+import { createDrbg } from '#shared/dcrm/drbg.ts'
+import { lagrange, mod } from '#shared/dcrm/polynomial.ts'
+import type { Fault, Inbox, RoundMachine, RoundSpec, Step } from '#shared/dcrm/round.ts'
+import type { KeyShare, PartyId, PublicKey } from '#shared/dcrm/types.ts'
+import { invariant } from '#shared/fault.ts'
+
+const ROUND = { split: 1, hand: 2 } as const
+
+export type RecoveryInput = Readonly<{
+  backend: DcrmBackend
+  self: PartyId
+  seed: Uint8Array
+  publicKey: PublicKey
+  /** The helper's share; null for the member that lost its own. */
+  share: KeyShare | null
+  /** Exactly t members, ascending, without the lost one. */
+  helpers: readonly PartyId[]
+  lost: PartyId
+}>
+
+export type RecoveryState = Readonly<{
+  round: 1 | 2
+  /** Parts this helper drew, by helper. */
+  parts: ReadonlyMap<PartyId, Scalar>
+  /** Images of the parts each helper drew, in the order of the helpers. */
+  images: ReadonlyMap<PartyId, readonly Point[]>
+}>
+
+type Run = Readonly<{ input: RecoveryInput; group: Group }>
+/** The share again for the member that lost it, null for helpers. */
+type RecoveryStep = Step<RecoveryState, KeyShare | null>
+
+const abort = (code: string, faults: readonly Fault[]): RecoveryStep => ({ kind: 'aborted', code, faults })
+
+const specOf = (round: 1 | 2, name: string, spec: Partial<RoundSpec>): RoundSpec => ({
+  round,
+  name,
+  broadcastFrom: [],
+  broadcastSize: 0,
+  directFrom: [],
+  directSize: 32,
+  isEchoed: round === ROUND.split,
+  ...spec,
+})
+
+/** λ_i at the lost member's point. */
+const weight = ({ input, group }: Run, helper: PartyId): Scalar => lagrange(input.helpers, helper, group.order, input.lost)
+
+/** Random parts that sum to λ_i·x_i. */
+function drawParts(run: Run, share: KeyShare): ReadonlyMap<PartyId, Scalar> {
+  const { input, group } = run
+  const drbg = createDrbg(input.backend, input.seed, 'recovery')
+  const random = input.helpers.slice(1).map((id) => [id, drbg.scalar(group)] as const)
+  const total = weight(run, input.self) * bytesToBigint(share.secret)
+  const rest = random.reduce((left, [, part]) => left - part, total)
+  return new Map([[input.helpers[0] ?? 0, mod(rest, group.order)], ...random])
+}
+
+function start(run: Run): RecoveryStep {
+  const { input, group } = run
+  const { helpers, self, share } = input
+  const parts = share === null ? new Map<PartyId, Scalar>() : drawParts(run, share)
+  const others = share === null ? [] : without(helpers, [self])
+  const images = helpers.map((id) => group.mulBase(parts.get(id) ?? 0n))
+  return {
+    kind: 'round',
+    state: { round: ROUND.split, parts, images: new Map() },
+    spec: specOf(ROUND.split, 'split', { broadcastFrom: helpers, broadcastSize: helpers.length * group.pointBytes, directFrom: others }),
+    send: {
+      broadcast: share === null ? null : pointsBytes(group, images),
+      direct: new Map(others.map((id) => [id, scalarBytes(parts.get(id) ?? 0n)])),
+    },
+    faults: [],
+  }
+}
+
+function isSplitRight(run: Run, helper: PartyId, images: readonly Point[]): boolean {
+  const { input, group } = run
+  const { publicShares, descriptor } = input.publicKey
+  const share = group.decode(publicShares[descriptor.members.indexOf(helper)] ?? new Uint8Array(0))
+  invariant(share !== null, 'a stored key holds valid points')
+  const sum = images.reduce((total, image) => group.add(total, image), group.identity)
+  return group.equals(sum, group.mulPublic(share, weight(run, helper)))
+}
+
+function takeParts(run: Run, state: RecoveryState, inbox: Inbox): RecoveryStep {
+  const { input, group } = run
+  const { helpers, self, share, lost } = input
+  const heard = hear(inbox, helpers, ROUND.split, 'SPLIT_MALFORMED', (payload) =>
+    decodePayload(payload, (reader) => reader.points(group, helpers.length)),
+  )
+  const wrong = [...heard.values].filter(([helper, images]) => !isSplitRight(run, helper, images))
+  const faults = [...heard.faults, ...wrong.map(([helper]) => dkgFault(helper, 'proof', 'SPLIT_WRONG', [ROUND.split]))]
+  if (faults.length > 0) return abort('HELPER_OUT', faults)
+  const next: RecoveryState = { ...state, round: ROUND.hand, images: heard.values }
+  if (share === null) {
+    const spec = specOf(ROUND.hand, 'hand', { directFrom: helpers })
+    return { kind: 'round', state: next, spec, send: { broadcast: null, direct: new Map() }, faults: [] }
+  }
+  let sum = state.parts.get(self) ?? 0n
+  const liars: Fault[] = []
+  for (const helper of without(helpers, [self])) {
+    const part = decodeScalar(inbox.directs.get(helper) ?? new Uint8Array(0), group.order)
+    const image = heard.values.get(helper)?.[helpers.indexOf(self)]
+    if (part === null || image === undefined || !group.equals(group.mulBase(part), image))
+      liars.push(privateFault(helper, 'PART_WRONG', ROUND.split, self))
+    else sum = mod(sum + part, group.order)
+  }
+  if (liars.length > 0) return abort('HELPER_OUT', liars)
+  const send = { broadcast: null, direct: new Map([[lost, scalarBytes(sum)]]) }
+  return { kind: 'round', state: next, spec: specOf(ROUND.hand, 'hand', {}), send, faults: [] }
+}
+
+const privateFault = (accused: PartyId, code: string, round: number, to: PartyId): Fault => ({
+  accused,
+  class: 'dispute',
+  code,
+  evidence: [{ round, from: accused, to }],
+})
+
+function takeSums(run: Run, state: RecoveryState, inbox: Inbox): RecoveryStep {
+  const { input, group } = run
+  const { helpers, self, share, publicKey } = input
+  if (share !== null) return { kind: 'done', result: null, faults: [] }
+  let secret = 0n
+  const liars: Fault[] = []
+  for (const [index, helper] of helpers.entries()) {
+    const sum = decodeScalar(inbox.directs.get(helper) ?? new Uint8Array(0), group.order)
+    const expected = helpers.reduce((total, id) => group.add(total, state.images.get(id)?.[index] ?? group.identity), group.identity)
+    if (sum === null || !group.equals(group.mulBase(sum), expected)) liars.push(privateFault(helper, 'SUM_WRONG', ROUND.hand, self))
+    else secret = mod(secret + sum, group.order)
+  }
+  if (liars.length > 0) return abort('HELPER_OUT', liars)
+  return { kind: 'done', result: { publicKey, self, secret: scalarBytes(secret) }, faults: [] }
+}
+
+/** A helper, or the member that gets its share back. */
+export function recoveryMachine(input: RecoveryInput): RoundMachine<RecoveryState, KeyShare | null> {
+  const { publicKey, helpers, lost, self, share } = input
+  const { threshold, members, scheme } = publicKey.descriptor
+  invariant(helpers.length === threshold && helpers.every((id) => members.includes(id)), 'exactly t members help')
+  invariant(members.includes(lost) && !helpers.includes(lost), 'a member that is not a helper gets its share back')
+  invariant(share === null ? self === lost : helpers.includes(self), 'helpers bring their share, the other has none')
+  const run: Run = { input, group: groupOfScheme(input.backend, scheme) }
+  return {
+    start: () => start(run),
+    next: (state, inbox) => (state.round === ROUND.split ? takeParts(run, state, inbox) : takeSums(run, state, inbox)),
+  }
+}

@@ -1,0 +1,250 @@
+/** Resharing and recovery in lockstep: same key, other holders; every lie named. Expected values: plain interpolation. @module */
+import { describe, expect, it } from 'vitest'
+import { bytesToBigint } from '#shared/bytes.ts'
+import { scalarBytes } from '#shared/dcrm/codec.ts'
+import { groupOfScheme } from '#shared/dcrm/descriptor.ts'
+import type { Outcome, Tamper } from '#shared/dcrm/lockstep.ts'
+import { runLockstep } from '#shared/dcrm/lockstep.ts'
+import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
+import { lagrange, mod } from '#shared/dcrm/polynomial.ts'
+import { recoveryMachine } from '#shared/dcrm/recovery.ts'
+import { reshareMachine } from '#shared/dcrm/reshare.ts'
+import type { ReshareInput, ReshareResult } from '#shared/dcrm/reshare.ts'
+import type { Outgoing } from '#shared/dcrm/round.ts'
+import type { KeyShare, PartyId, Scheme } from '#shared/dcrm/types.ts'
+import { dealtShares, seedOf, unhex } from '#test/unit/dcrm/support.ts'
+
+const group = nobleBackend.ed25519
+const flip = (bytes: Uint8Array, at = bytes.length - 1): Uint8Array => bytes.map((byte, index) => (index === at ? byte ^ 1 : byte))
+const broadcast =
+  (cheater: PartyId, inRound: number, change: (bytes: Uint8Array) => Uint8Array | null): Tamper =>
+  (from, round, sent) =>
+    from === cheater && round === inRound && sent.broadcast !== null ? { ...sent, broadcast: change(sent.broadcast) } : sent
+const direct =
+  (cheater: PartyId, inRound: number, to: readonly PartyId[], change: (bytes: Uint8Array) => Uint8Array): Tamper =>
+  (from, round, sent): Outgoing =>
+    from === cheater && round === inRound
+      ? { ...sent, direct: new Map([...sent.direct].map(([id, bytes]) => [id, to.includes(id) ? change(bytes) : bytes])) }
+      : sent
+const both =
+  (...tampers: readonly Tamper[]): Tamper =>
+  (from, round, sent) =>
+    tampers.reduce<Outgoing | null>((current, tamper) => (current === null ? null : tamper(from, round, current)), sent)
+const named = (outcome: Outcome<unknown> | undefined): readonly string[] =>
+  (outcome?.faults ?? []).map(({ accused, class: kind, code }) => `${accused} ${kind} ${code}`)
+
+const OLD = [1, 2, 3]
+type Plan = Readonly<{ scheme?: Scheme; dealers?: readonly PartyId[]; members?: readonly PartyId[]; threshold?: number; tamper?: Tamper }>
+function reshare({ scheme = 'ed25519', dealers = [1, 3], members = [2, 3, 4, 6, 8], threshold = 3, tamper }: Plan = {}) {
+  const shares = dealtShares(scheme, 2, OLD)
+  const { publicKey: old } = shares.get(1) as KeyShare
+  const next = { ...old.descriptor, threshold, members }
+  const inputOf = (self: PartyId): ReshareInput => ({
+    backend: nobleBackend,
+    self,
+    seed: seedOf(`reshare ${self}`),
+    old,
+    share: dealers.includes(self) ? (shares.get(self) as KeyShare) : null,
+    dealers,
+    next,
+  })
+  const ids = [...new Set([...dealers, ...members])].toSorted((left, right) => left - right)
+  const machines = new Map(ids.map((id) => [id, reshareMachine(inputOf(id))]))
+  return { old, inputOf, outcomes: runLockstep(machines, tamper).outcomes }
+}
+const resultOf = (outcome: Outcome<ReshareResult> | undefined): ReshareResult => {
+  if (outcome?.kind !== 'done') throw new Error(`expected a result, got ${outcome?.code}`)
+  return outcome.result
+}
+
+describe('resharing', () => {
+  it.each(['ed25519', 'taproot', 'ecdsa'] as const)('gives a %s key to another committee with another threshold', (scheme) => {
+    const { old, outcomes } = reshare({ scheme })
+    const field = groupOfScheme(nobleBackend, scheme)
+    const shares = [2, 3, 4, 6, 8].map((id) => resultOf(outcomes.get(id)).share as KeyShare)
+    for (const set of [
+      [2, 4, 8],
+      [3, 6, 8],
+    ]) {
+      const secret = set.reduce((sum, id) => {
+        const share = shares.find(({ self }) => self === id) as KeyShare
+        return mod(sum + lagrange(set, id, field.order) * bytesToBigint(share.secret), field.order)
+      }, 0n)
+      expect(unhex(field.encode(field.mulBase(secret)))).toBe(unhex(old.commitments[0] as Uint8Array))
+    }
+    for (const { self, secret, publicKey } of shares) {
+      expect(publicKey).toMatchObject({ epoch: 1, qualified: [1, 3], keyId: old.keyId })
+      expect(unhex(field.encode(field.mulBase(bytesToBigint(secret))))).toBe(
+        unhex(publicKey.publicShares[publicKey.descriptor.members.indexOf(self)] as Uint8Array),
+      )
+    }
+    expect(resultOf(outcomes.get(1))).toMatchObject({ share: null, confirmed: [2, 3, 4, 6, 8] })
+  })
+  it('25 a dealer that shares something else than its share is proven wrong', () => {
+    const { outcomes } = reshare({
+      tamper: broadcast(1, 1, (bytes) => new Uint8Array([...group.encode(group.mulBase(9n)), ...bytes.slice(32)])),
+    })
+    for (const id of [2, 3, 4]) {
+      expect(outcomes.get(id)).toMatchObject({ kind: 'aborted', code: 'DEALER_OUT' })
+      expect(named(outcomes.get(id))).toEqual(['1 proof CONSTANT_WRONG'])
+    }
+  })
+  it('1 a vector of another length is as if never sent, one that does not decode proves its dealer wrong', () => {
+    for (const change of [(bytes: Uint8Array) => bytes.slice(32), (bytes: Uint8Array) => new Uint8Array([...bytes, ...bytes.slice(0, 32)])])
+      expect(named(reshare({ tamper: broadcast(1, 1, change) }).outcomes.get(4))).toEqual(['1 absent MEMBER_ABSENT'])
+    expect(named(reshare({ tamper: broadcast(1, 1, (bytes) => bytes.map(() => 255)) }).outcomes.get(4))).toEqual([
+      '1 proof IMAGES_MALFORMED',
+    ])
+  })
+  it('a wrong value is answered in public, and all go on with the answer', () => {
+    for (const change of [(bytes: Uint8Array) => flip(bytes), (bytes: Uint8Array) => bytes.map(() => 255)]) {
+      const { old, outcomes } = reshare({ tamper: direct(1, 1, [4, 6], change) })
+      const field = nobleBackend.ed25519
+      for (const id of [4, 6]) {
+        const { share, publicKey } = resultOf(outcomes.get(id))
+        expect(publicKey.commitments[0]).toEqual(old.commitments[0])
+        expect(unhex(field.encode(field.mulBase(bytesToBigint((share as KeyShare).secret))))).toBe(
+          unhex(publicKey.publicShares[publicKey.descriptor.members.indexOf(id)] as Uint8Array),
+        )
+      }
+    }
+  })
+  it('a wrong answer proves the dealer wrong', () => {
+    for (const change of [
+      (bytes: Uint8Array) => flip(bytes),
+      (bytes: Uint8Array) => bytes.map(() => 255),
+      (bytes: Uint8Array) => new Uint8Array([...bytes, ...bytes]),
+    ]) {
+      const { outcomes } = reshare({
+        tamper: both(
+          direct(1, 1, [4], (bytes) => flip(bytes)),
+          broadcast(1, 3, change),
+        ),
+      })
+      expect(named(outcomes.get(6))).toEqual(['1 proof ANSWER_WRONG'])
+    }
+  })
+  it('as many complaints as the new threshold reject a dealer before it has to show so many values', () => {
+    const { outcomes } = reshare({ tamper: direct(1, 1, [2, 4, 6], (bytes) => flip(bytes)) })
+    expect(named(outcomes.get(8))).toEqual(['1 proof DEALER_REJECTED'])
+    expect(outcomes.get(8)?.faults[0]?.evidence).toEqual([2, 4, 6].map((from) => ({ round: 2, from, to: null })))
+  })
+  it('complaints in another form than a list of dealers prove their sender wrong', () => {
+    for (const list of [
+      [0, 1, 0, 2],
+      [0, 2, 0, 3, 0, 1],
+      [0, 2, 0, 1],
+      [0, 0, 0],
+    ])
+      expect(
+        named(reshare({ tamper: broadcast(4, 2, (bytes) => Uint8Array.from([...list, ...bytes.slice(-32)])) }).outcomes.get(6)),
+      ).toEqual(['4 proof COMPLAINTS_MALFORMED'])
+  })
+  it('a new member that confirms another digest is disputed', () => {
+    const { outcomes } = reshare({ tamper: broadcast(4, 2, (bytes) => flip(bytes)) })
+    expect(outcomes.get(6)).toMatchObject({ kind: 'aborted', code: 'CERTIFICATE_MISMATCH' })
+    expect(named(outcomes.get(6))).toEqual(['4 dispute CERTIFICATE_DIFFERS'])
+    const later = reshare({
+      tamper: both(
+        direct(1, 1, [4], (bytes) => flip(bytes)),
+        broadcast(8, 4, (bytes) => flip(bytes)),
+      ),
+    })
+    expect(named(later.outcomes.get(6))).toEqual(['8 dispute CERTIFICATE_DIFFERS'])
+  })
+  it('a new member that falls silent ends the run, counted as absent', () => {
+    for (const round of [2, 4]) {
+      const silent: Tamper = (from, at, sent) => (from === 8 && at >= round ? null : sent)
+      const { outcomes } = reshare({
+        tamper: both(
+          direct(1, 1, [4], (bytes) => flip(bytes)),
+          silent,
+        ),
+      })
+      expect(outcomes.get(6)).toMatchObject({ kind: 'aborted', code: 'MEMBER_OUT' })
+      expect(named(outcomes.get(6))).toEqual(['8 absent MEMBER_ABSENT'])
+    }
+  })
+  it('is refused with other than t dealers, with strangers, and for bystanders', () => {
+    const { inputOf } = reshare()
+    const input = inputOf(1)
+    expect(() => reshareMachine({ ...input, dealers: [1] })).toThrow('exactly t')
+    expect(() => reshareMachine({ ...input, dealers: [1, 9] })).toThrow('only old')
+    expect(() => reshareMachine({ ...input, share: null })).toThrow('whoever deals')
+    expect(() => reshareMachine({ ...inputOf(2), self: 9 })).toThrow('deals or receives')
+  })
+})
+
+function recover(tamper?: Tamper, scheme: Scheme = 'ed25519') {
+  const shares = dealtShares(scheme, 3, [1, 2, 5, 7, 8])
+  const { publicKey } = shares.get(1) as KeyShare
+  const helpers = [1, 5, 8]
+  const inputOf = (self: PartyId) => ({
+    backend: nobleBackend,
+    self,
+    seed: seedOf(`recover ${self}`),
+    publicKey,
+    share: self === 7 ? null : (shares.get(self) as KeyShare),
+    helpers,
+    lost: 7,
+  })
+  const sent = new Map<PartyId, Uint8Array[]>()
+  const listen: Tamper = (from, round, outgoing) => {
+    if (round === 2) sent.set(from, [...outgoing.direct.values()])
+    return outgoing
+  }
+  const machines = new Map([...helpers, 7].map((id) => [id, recoveryMachine(inputOf(id))]))
+  return { shares, inputOf, sent, outcomes: runLockstep(machines, tamper === undefined ? listen : both(listen, tamper)).outcomes }
+}
+
+describe('recovery of a lost share', () => {
+  it.each(['ed25519', 'taproot', 'ecdsa'] as const)('gives back exactly the %s share that was lost', (scheme) => {
+    const { shares, outcomes } = recover(undefined, scheme)
+    const outcome = outcomes.get(7)
+    expect(outcome?.kind === 'done' && outcome.result).toEqual(shares.get(7))
+    for (const id of [1, 5, 8]) expect(outcomes.get(id)).toMatchObject({ kind: 'done', result: null })
+  })
+  it('hands over sums that are no helper’s weighted share', () => {
+    const { shares, sent } = recover()
+    for (const id of [1, 5, 8]) {
+      const weighted = mod(lagrange([1, 5, 8], id, group.order, 7) * bytesToBigint((shares.get(id) as KeyShare).secret), group.order)
+      expect(unhex(sent.get(id)?.[0] as Uint8Array)).not.toBe(unhex(scalarBytes(weighted)))
+    }
+  })
+  it('25 a split that does not sum to the helper’s share proves it wrong', () => {
+    const change = (bytes: Uint8Array) => new Uint8Array([...group.encode(group.mulBase(3n)), ...bytes.slice(32)])
+    for (const id of [1, 8, 7]) expect(named(recover(broadcast(5, 1, change)).outcomes.get(id))).toEqual(['5 proof SPLIT_WRONG'])
+  })
+  it('a split that does not decode proves the helper wrong; one of another length was never sent', () => {
+    expect(named(recover(broadcast(5, 1, (bytes) => bytes.map(() => 255))).outcomes.get(7))).toEqual(['5 proof SPLIT_MALFORMED'])
+    expect(named(recover(broadcast(5, 1, (bytes) => bytes.slice(32))).outcomes.get(7))).toEqual(['5 absent MEMBER_ABSENT'])
+  })
+  it('a wrong or malformed part disputes its helper', () => {
+    for (const change of [(bytes: Uint8Array) => flip(bytes), (bytes: Uint8Array) => bytes.map(() => 255)]) {
+      const { outcomes } = recover(direct(5, 1, [8], change))
+      expect(outcomes.get(8)).toMatchObject({ kind: 'aborted', code: 'HELPER_OUT' })
+      expect(outcomes.get(8)?.faults).toEqual([
+        { accused: 5, class: 'dispute', code: 'PART_WRONG', evidence: [{ round: 1, from: 5, to: 8 }] },
+      ])
+    }
+  })
+  it('a wrong or malformed sum disputes its helper', () => {
+    for (const change of [(bytes: Uint8Array) => flip(bytes), (bytes: Uint8Array) => bytes.map(() => 255)]) {
+      const { outcomes } = recover(direct(5, 2, [7], change))
+      expect(outcomes.get(7)).toMatchObject({ kind: 'aborted', code: 'HELPER_OUT' })
+      expect(outcomes.get(7)?.faults).toEqual([
+        { accused: 5, class: 'dispute', code: 'SUM_WRONG', evidence: [{ round: 2, from: 5, to: 7 }] },
+      ])
+    }
+  })
+  it('is refused with other than t helpers, with strangers, or when the lost member helps', () => {
+    const { inputOf } = recover()
+    const input = inputOf(1)
+    expect(() => recoveryMachine({ ...input, helpers: [1, 5] })).toThrow('exactly t')
+    expect(() => recoveryMachine({ ...input, helpers: [1, 5, 9] })).toThrow('exactly t')
+    expect(() => recoveryMachine({ ...input, lost: 5 })).toThrow('not a helper')
+    expect(() => recoveryMachine({ ...input, lost: 9 })).toThrow('not a helper')
+    expect(() => recoveryMachine({ ...input, share: null })).toThrow('helpers bring')
+    expect(() => recoveryMachine({ ...inputOf(7), share: input.share })).toThrow('helpers bring')
+  })
+})
