@@ -5,27 +5,13 @@
  * @module
  */
 import { createHash } from 'node:crypto'
-import { createRequire } from 'node:module'
+import type { Secp256k1Addon } from '#node/crypto/addon.ts'
+import { loadSecp256k1 } from '#node/crypto/addon.ts'
 import { createEd25519Verifier } from '#node/crypto-native.ts'
 import { bytesToHex } from '#shared/bytes.ts'
 import { addressOfPublicKey, nobleSuite } from '#shared/crypto/noble.ts'
 import type { CryptoSuite } from '#shared/crypto/suite.ts'
 import { createKeccak } from 'hash-wasm'
-
-/** The part of the addon's interface that is used. */
-type Secp256k1Addon = Readonly<{
-  ecdsaRecover: (signature: Uint8Array, recoveryId: number, message: Uint8Array, compressed: boolean) => Uint8Array
-}>
-
-/** The addon, or null on a platform it is not built for. Its own fallback in JavaScript is slower than the reference, so it is not used. */
-function loadAddon(): Secp256k1Addon | null {
-  try {
-    const require = createRequire(import.meta.url)
-    return require('secp256k1/bindings') as Secp256k1Addon
-  } catch {
-    return null
-  }
-}
 
 async function loadKeccak(): Promise<CryptoSuite['keccak256']> {
   try {
@@ -53,7 +39,7 @@ function recoverWith(addon: Secp256k1Addon, keccak256: CryptoSuite['keccak256'])
 /** Loads the fastest implementation of each operation this host has. */
 export async function createNativeSuite(): Promise<CryptoSuite> {
   const keccak256 = await loadKeccak()
-  const addon = loadAddon()
+  const addon = loadSecp256k1()
   const verifyEd25519 = createEd25519Verifier()
   return {
     keccak256,
