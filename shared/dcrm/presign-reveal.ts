@@ -1,0 +1,278 @@
+/**
+ * The second half of presigning: nonces and keys are opened, products are checked in the exponent, and all confirm the same presignatures.
+ * Source: DKLs23, protocol 3; docs/dcrm.md, presigning.
+ * @module
+ */
+import { concatBytes, equalBytes } from '#shared/bytes.ts'
+import type { Point, Scalar, Term } from '#shared/dcrm/backend.ts'
+import { decodePayload, scalarBytes } from '#shared/dcrm/codec.ts'
+import { createDrbg } from '#shared/dcrm/drbg.ts'
+import { hashItems, idsBytes, listBytes } from '#shared/dcrm/hash.ts'
+import { lagrange, mod } from '#shared/dcrm/polynomial.ts'
+import type { Draft, Exchange, PresignRun, PresignState, PresignStep } from '#shared/dcrm/presign-state.ts'
+import { PRESIGN_ROUND, absentFaults, commitmentOf, directFault, presignAbort, presignRound, zetaPart } from '#shared/dcrm/presign-state.ts'
+import type { Presignature } from '#shared/dcrm/presignature.ts'
+import { STATEMENT_BYTES } from '#shared/dcrm/presignature.ts'
+import type { Fault, Inbox } from '#shared/dcrm/round.ts'
+import type { PartyId } from '#shared/dcrm/types.ts'
+import { invariant } from '#shared/fault.ts'
+
+/** A peer's statement about one draft. */
+export type Statement = Readonly<{
+  nonce: Point
+  key: Point
+  salt: Uint8Array
+  /** Γᵘ, Γᵛ: images of its shares cᵘ, cᵛ. */
+  gammas: readonly [Point, Point]
+  psi: Scalar
+}>
+
+/** Reads a statement of 196 bytes; null for bytes of another form. */
+export function decodeStatement(run: Pick<PresignRun, 'input'>, payload: Uint8Array): Statement | null {
+  const group = run.input.backend.secp256k1
+  return decodePayload(payload, (reader) => ({
+    nonce: reader.point(group),
+    key: reader.point(group),
+    salt: reader.bytes(32),
+    gammas: [reader.point(group), reader.point(group)] as const,
+    psi: reader.scalar(group.order),
+  }))
+}
+
+/** Opens the commitments and sends Γ and ψ to each peer. */
+export function revealDrafts(run: PresignRun, state: PresignState): PresignStep {
+  const { input, peers } = run
+  const group = input.backend.secp256k1
+  const direct = new Map<PartyId, Uint8Array[]>()
+  for (const peer of peers)
+    direct.set(
+      peer,
+      state.drafts.map(({ nonce, key, salt, phi }, index) => {
+        const { given, chi } = exchangeOf(state, peer, index)
+        const points = group.encodeAll([nonce, key, group.mulBase(given[0]), group.mulBase(given[1])])
+        const [nonceBytes, keyBytes, ...gammas] = points as readonly [Uint8Array, Uint8Array, ...Uint8Array[]]
+        return concatBytes(nonceBytes, keyBytes, salt, ...gammas, scalarBytes(mod(phi - chi, group.order)))
+      }),
+    )
+  const sent = new Map([...direct].map(([peer, parts]) => [peer, concatBytes(...parts)]))
+  return presignRound(run, { ...state, sent }, 'reveal', STATEMENT_BYTES * input.count, { direct })
+}
+
+function exchangeOf(state: PresignState, peer: PartyId, index: number): Exchange {
+  const exchange = state.exchanges.get(peer)?.[index]
+  invariant(exchange !== undefined, 'every peer has an exchange per draft')
+  return exchange
+}
+
+/** Checks openings and products, then confirms; with keys that do not sum to X it traces who is wrong instead. */
+export function takeReveals(run: PresignRun, state: PresignState, inbox: Inbox): PresignStep {
+  const absent = absentFaults(run, inbox, PRESIGN_ROUND.reveal, false)
+  if (absent !== null) return presignAbort('SIGNER_ABSENT', absent)
+  const { input } = run
+  const faults: Fault[] = []
+  const ready: Presignature[] = []
+  const keys: ReadonlyMap<PartyId, Point>[] = []
+  for (const [index, draft] of state.drafts.entries()) {
+    const { statements, faults: opened } = openStatements(run, state, draft, index, inbox)
+    const wrong = opened.length === 0 ? productFaults(run, state, index, statements) : []
+    faults.push(...opened, ...wrong)
+    if (opened.length > 0 || wrong.length > 0) break
+    keys.push(new Map([[run.self, draft.key], ...[...statements].map(([id, { key }]) => [id, key] as const)]))
+    const presignature = assemble(run, state, draft, index, statements, inbox)
+    if (presignature === null) return presignAbort('NONCE_IDENTITY', [])
+    ready.push(presignature)
+  }
+  if (faults.length > 0) return presignAbort('PEER_CHEATED', faults)
+  const broken = keys.findIndex((each) => !sumsToKey(run, each))
+  if (broken >= 0) return trace(run, { ...state, round: PRESIGN_ROUND.trace, keys, broken })
+  const next: PresignState = { ...state, round: PRESIGN_ROUND.agree, ready }
+  return presignRound(run, next, 'agree', 32 * input.count, { broadcast: ready.map(({ certificate }) => certificate) })
+}
+
+type Opened = Readonly<{ statements: ReadonlyMap<PartyId, Statement>; faults: readonly Fault[] }>
+
+function openStatements(run: PresignRun, state: PresignState, { psid }: Draft, index: number, inbox: Inbox): Opened {
+  const { input, peers } = run
+  const group = input.backend.secp256k1
+  const statements = new Map<PartyId, Statement>()
+  const faults: Fault[] = []
+  for (const peer of peers) {
+    const statement = decodeStatement(run, statementBytes(inbox, peer, index))
+    const committed = state.commitments.get(peer)?.slice(32 * index, 32 * (index + 1)) ?? new Uint8Array(0)
+    if (statement === null) faults.push(directFault(run, peer, 'proof', 'REVEAL_MALFORMED', PRESIGN_ROUND.reveal))
+    else if (
+      !equalBytes(
+        committed,
+        commitmentOf(input.backend, psid, peer, group.encode(statement.nonce), group.encode(statement.key), statement.salt),
+      )
+    )
+      faults.push({
+        ...directFault(run, peer, 'proof', 'OPENING_WRONG', PRESIGN_ROUND.reveal),
+        evidence: [
+          { round: PRESIGN_ROUND.commit, from: peer, to: null },
+          { round: PRESIGN_ROUND.reveal, from: peer, to: run.self },
+        ],
+      })
+    else statements.set(peer, statement)
+  }
+  return { statements, faults }
+}
+
+const statementBytes = (inbox: Inbox, peer: PartyId, index: number): Uint8Array =>
+  inbox.directs.get(peer)?.slice(index * STATEMENT_BYTES, (index + 1) * STATEMENT_BYTES) ?? new Uint8Array(0)
+
+/**
+ * χ·R_j = eᵘ·G + Γᵘ and χ·pk_j = eᵛ·G + Γᵛ for every peer, first all in one random combination. The full-size weights make every scalar that
+ * meets variable time uniformly random.
+ */
+function productFaults(run: PresignRun, state: PresignState, index: number, statements: ReadonlyMap<PartyId, Statement>): readonly Fault[] {
+  const { input, peers } = run
+  const drbg = createDrbg(input.backend, input.seed, `presign/weights/${index}`)
+  const isRight = (some: readonly PartyId[]): boolean => {
+    const group = input.backend.secp256k1
+    const terms: Term[] = []
+    let constant = 0n
+    for (const peer of some) {
+      const { chi, taken } = exchangeOf(state, peer, index)
+      const statement = statements.get(peer)
+      invariant(statement !== undefined, 'openings are checked before products')
+      for (const [side, base] of [statement.nonce, statement.key].entries()) {
+        const weight = drbg.scalar(group)
+        terms.push([base, mod(weight * chi, group.order)], [statement.gammas[side as 0 | 1], mod(-weight, group.order)])
+        constant = mod(constant - weight * taken[side as 0 | 1], group.order)
+      }
+    }
+    return group.isIdentity(group.sumPublic([[group.generator, constant], ...terms]))
+  }
+  if (isRight(peers)) return []
+  return peers.filter((peer) => !isRight([peer])).map((peer) => directFault(run, peer, 'dispute', 'REVEAL_CHECK', PRESIGN_ROUND.reveal))
+}
+
+/** u_i, v_i, R and the digest all confirm; null when R is the identity. */
+function assemble(
+  run: PresignRun,
+  state: PresignState,
+  draft: Draft,
+  index: number,
+  statements: ReadonlyMap<PartyId, Statement>,
+  inbox: Inbox,
+): Presignature | null {
+  const { input, self, peers } = run
+  const { backend, set, share } = input
+  const group = backend.secp256k1
+  const { keyId, epoch } = share.publicKey
+  let factor = draft.phi
+  let [first, second] = [0n, 0n]
+  let nonce = draft.nonce
+  for (const peer of peers) {
+    const { given, taken } = exchangeOf(state, peer, index)
+    const statement = statements.get(peer)
+    invariant(statement !== undefined, 'openings are checked before products')
+    factor += statement.psi
+    first += given[0] + taken[0]
+    second += given[1] + taken[1]
+    nonce = group.add(nonce, statement.nonce)
+  }
+  if (group.isIdentity(nonce)) return null
+  const opened = set.flatMap((id) => {
+    const { nonce: point, key } = id === self ? draft : (statements.get(id) ?? draft)
+    return group.encodeAll([point, key])
+  })
+  return {
+    psid: draft.psid,
+    keyId,
+    epoch,
+    set,
+    nonce: group.encode(nonce),
+    phi: scalarBytes(draft.phi),
+    u: scalarBytes(mod(draft.r * factor + first, group.order)),
+    v: scalarBytes(mod(draft.secret * factor + second, group.order)),
+    statements: peers.map((peer) => ({
+      peer,
+      sent: (state.sent.get(peer) ?? new Uint8Array(0)).slice(index * STATEMENT_BYTES, (index + 1) * STATEMENT_BYTES),
+      received: statementBytes(inbox, peer, index),
+    })),
+    certificate: hashItems(backend, 'presig/ok', draft.psid, idsBytes(set), listBytes(opened)),
+  }
+}
+
+/** Σ pk_j = X. */
+function sumsToKey({ input }: PresignRun, keys: ReadonlyMap<PartyId, Point>): boolean {
+  const group = input.backend.secp256k1
+  const key = group.decode(input.share.publicKey.commitments[0] ?? new Uint8Array(0))
+  invariant(key !== null, 'a stored key holds valid points')
+  return group.equals(
+    [...keys.values()].reduce((sum, each) => group.add(sum, each), group.identity),
+    key,
+  )
+}
+
+/** All confirm the same digests. */
+export function takeAgreements(run: PresignRun, state: PresignState, inbox: Inbox): PresignStep {
+  const absent = absentFaults(run, inbox, PRESIGN_ROUND.agree, true)
+  if (absent !== null) return presignAbort('SIGNER_ABSENT', absent)
+  const own = concatBytes(...state.ready.map(({ certificate }) => certificate))
+  const faults = run.peers
+    .filter((peer) => !equalBytes(inbox.broadcasts.get(peer) ?? new Uint8Array(0), own))
+    .map((accused): Fault => ({
+      accused,
+      class: 'dispute',
+      code: 'PRESIGNATURE_DIFFERS',
+      evidence: [{ round: PRESIGN_ROUND.agree, from: accused, to: null }],
+    }))
+  return faults.length > 0 ? presignAbort('PRESIGNATURE_DIFFERS', faults) : { kind: 'done', result: state.ready, faults: [] }
+}
+
+/** Shows this party's parts of the sharing of zero for one broken draft, which is dead anyway. */
+function trace(run: PresignRun, state: PresignState): PresignStep {
+  const { psid } = state.drafts[state.broken] as Draft
+  const parts = run.peers.map((peer) => scalarBytes(zetaPart(run, psid, peer)))
+  return presignRound(run, state, 'trace', 32 * run.peers.length, { broadcast: parts })
+}
+
+/** Names who used another share or another zero: pk_j must be λ_j·X_j + ζ_j·G with the parts both owners show. */
+export function takeTraces(run: PresignRun, state: PresignState, inbox: Inbox): PresignStep {
+  const absent = absentFaults(run, inbox, PRESIGN_ROUND.trace, true)
+  if (absent !== null) return presignAbort('SIGNER_ABSENT', absent)
+  const { input, self, peers } = run
+  const { set, backend, share } = input
+  const group = backend.secp256k1
+  const evidence = (from: PartyId) => [{ round: PRESIGN_ROUND.trace, from, to: null }]
+  const faults: Fault[] = []
+  const parts = new Map<PartyId, ReadonlyMap<PartyId, Scalar>>()
+  for (const id of set) {
+    const others = set.filter((other) => other !== id)
+    const shown = decodePayload(inbox.broadcasts.get(id) ?? new Uint8Array(0), (reader) =>
+      others.map((other) => [other, reader.scalar(group.order)] as const),
+    )
+    if (shown === null) faults.push({ accused: id, class: 'proof', code: 'TRACE_MALFORMED', evidence: evidence(id) })
+    else parts.set(id, new Map(shown))
+  }
+  if (faults.length > 0) return presignAbort('KEYS_DO_NOT_SUM', faults)
+  const { psid } = state.drafts[state.broken] as Draft
+  for (const peer of peers)
+    if (parts.get(peer)?.get(self) !== zetaPart(run, psid, peer))
+      faults.push({ accused: peer, class: 'dispute', code: 'ZERO_DIFFERS', evidence: evidence(peer) })
+  const { members } = share.publicKey.descriptor
+  for (const [id, key] of state.keys[state.broken] ?? []) {
+    const zeta = [...(parts.get(id) ?? [])].reduce((sum, [other, part]) => sum + (other > id ? part : -part), 0n)
+    const image = group.decode(share.publicKey.publicShares[members.indexOf(id)] ?? new Uint8Array(0))
+    invariant(image !== null, 'a stored key holds valid points')
+    const expected = group.sumPublic([
+      [image, lagrange(set, id, group.order)],
+      [group.generator, mod(zeta, group.order)],
+    ])
+    if (!group.equals(expected, key))
+      faults.push({
+        accused: id,
+        class: 'proof',
+        code: 'KEY_SHARE_WRONG',
+        evidence: [
+          { round: PRESIGN_ROUND.commit, from: id, to: null },
+          { round: PRESIGN_ROUND.reveal, from: id, to: self },
+          ...evidence(id),
+        ],
+      })
+  }
+  return presignAbort('KEYS_DO_NOT_SUM', faults)
+}
