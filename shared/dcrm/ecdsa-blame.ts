@@ -1,0 +1,226 @@
+/**
+ * Who spoiled a threshold ECDSA signature: each signer proves that its partial came from the presignature it agreed to, without showing it. A
+ * signature that does not verify always leaves at least one signer that cannot. Our own construction, see docs/dcrm.md, what needs review.
+ * Source: Chaum and Pedersen 1992 for the proof of equal logarithms.
+ * @module
+ */
+import { bytesToBigint, concatBytes, equalBytes } from '#shared/bytes.ts'
+import type { DcrmBackend, Group, Point, Scalar, Term } from '#shared/dcrm/backend.ts'
+import { decodePayload, scalarBytes } from '#shared/dcrm/codec.ts'
+import { createDrbg } from '#shared/dcrm/drbg.ts'
+import type { Partial, SigningContext } from '#shared/dcrm/ecdsa-sign.ts'
+import { hashToScalar } from '#shared/dcrm/hash.ts'
+import { mod } from '#shared/dcrm/polynomial.ts'
+import type { Statement } from '#shared/dcrm/presign-reveal.ts'
+import type { Presignature } from '#shared/dcrm/presignature.ts'
+import { STATEMENT_BYTES } from '#shared/dcrm/presignature.ts'
+import type { Fault, Inbox, RoundMachine, Step } from '#shared/dcrm/round.ts'
+import type { PartyId } from '#shared/dcrm/types.ts'
+import { invariant } from '#shared/fault.ts'
+
+/** Two points and a scalar. */
+const PROOF_BYTES = 2 * 33 + 32
+
+export type BlameInput = Readonly<{
+  backend: DcrmBackend
+  self: PartyId
+  presignature: Presignature
+  context: SigningContext
+  digest: Uint8Array
+  tweak: Scalar
+  /** Encoded vault key X. */
+  encodedKey: Uint8Array
+  /** The partials of the failed round, by signer. */
+  partials: ReadonlyMap<PartyId, Partial>
+  /** φ_i, kept until the signature verified. Secret. */
+  phi: Scalar
+  /** 32 fresh secret bytes. */
+  seed: Uint8Array
+}>
+
+/** Names of cheaters as faults; empty when all proofs hold, which an invalid signature excludes. */
+export type BlameResult = readonly PartyId[]
+export type BlameState = Readonly<{ round: 1 }>
+
+/** A signer's claims: a proof and, per peer in ascending order, the statements it sent and received. */
+type Claim = Readonly<{
+  commitments: readonly [Point, Point]
+  response: Scalar
+  sent: ReadonlyMap<PartyId, Uint8Array>
+  received: ReadonlyMap<PartyId, Uint8Array>
+}>
+
+const readStatement = (group: Group, payload: Uint8Array): Statement | null =>
+  decodePayload(payload, (reader) => ({
+    nonce: reader.point(group),
+    key: reader.point(group),
+    salt: reader.bytes(32),
+    gammas: [reader.point(group), reader.point(group)] as const,
+    psi: reader.scalar(group.order),
+  }))
+
+/** B = (m + r′ε)·G + r′·X. */
+function secondBase({ backend, context, digest, tweak, encodedKey }: BlameInput): Point {
+  const group = backend.secp256k1
+  const key = group.decode(encodedKey)
+  invariant(key !== null, 'a stored key is a valid point')
+  return group.sumPublic([
+    [group.generator, mod(bytesToBigint(digest) + context.r * tweak, group.order)],
+    [key, context.r],
+  ])
+}
+
+/**
+ * Kᵘ_i and Kᵛ_i = Σ_j (ψ_ji·B_i − ψ_ij·B_j + Γ_ij − Γ_ji) over the bases R and pk, from what i sent to and got from each j.
+ */
+function corrections(group: Group, claim: Claim): readonly [Point, Point] | null {
+  const terms: [Term[], Term[]] = [[], []]
+  for (const [peer, sentBytes] of claim.sent) {
+    const sent = readStatement(group, sentBytes)
+    const received = readStatement(group, claim.received.get(peer) ?? new Uint8Array(0))
+    if (sent === null || received === null) return null
+    const bases = [
+      [sent.nonce, received.nonce],
+      [sent.key, received.key],
+    ] as const
+    for (const [side, [own, other]] of bases.entries())
+      terms[side as 0 | 1].push(
+        [own, received.psi],
+        [other, mod(-sent.psi, group.order)],
+        [sent.gammas[side as 0 | 1], 1n],
+        [received.gammas[side as 0 | 1], group.order - 1n],
+      )
+  }
+  return [group.sumPublic(terms[0]), group.sumPublic(terms[1])]
+}
+
+/** Y1 = u′·G − Kᵘ and Y2 = w·G − r′·Kᵛ: φ·R′ and φ·B when the partial is honest. */
+function images(input: BlameInput, claim: Claim, partial: Partial): readonly [Point, Point] | null {
+  const group = input.backend.secp256k1
+  const sums = corrections(group, claim)
+  if (sums === null) return null
+  const { r } = input.context
+  return [
+    group.sumPublic([
+      [group.generator, partial.u],
+      [sums[0], group.order - 1n],
+    ]),
+    group.sumPublic([
+      [group.generator, partial.w],
+      [sums[1], mod(-r, group.order)],
+    ]),
+  ]
+}
+
+function challenge(input: BlameInput, signer: PartyId, base: Point, points: readonly Point[]): Scalar {
+  const { backend, presignature, context } = input
+  const group = backend.secp256k1
+  const encoded = points.map((point) => (group.isIdentity(point) ? new Uint8Array(33) : group.encode(point)))
+  return hashToScalar(backend, group, 'ecdsa/blame', presignature.psid, signer, group.encode(context.nonce), group.encode(base), ...encoded)
+}
+
+function ownClaim(input: BlameInput): Readonly<{ claim: Claim; payload: Uint8Array }> {
+  const { backend, presignature, context, self, phi, seed } = input
+  const group = backend.secp256k1
+  const blinding = createDrbg(backend, seed, 'ecdsa/blame').scalar(group)
+  const base = secondBase(input)
+  const commitments = [group.mulSecret(context.nonce, blinding), group.mulSecret(base, blinding)] as const
+  const sent = new Map(presignature.statements.map(({ peer, sent: bytes }) => [peer, bytes]))
+  const received = new Map(presignature.statements.map(({ peer, received: bytes }) => [peer, bytes]))
+  const draft: Claim = { commitments, response: 0n, sent, received }
+  const partial = input.partials.get(self)
+  const shown = partial === undefined ? null : images(input, draft, partial)
+  invariant(shown !== null, 'own statements are well formed')
+  const response = mod(blinding + challenge(input, self, base, [...shown, ...commitments]) * phi, group.order)
+  const statements = presignature.statements.flatMap(({ sent: out, received: back }) => [out, back])
+  return {
+    claim: { ...draft, response },
+    payload: concatBytes(...group.encodeAll(commitments), scalarBytes(response), ...statements),
+  }
+}
+
+function decodeClaim(input: BlameInput, signer: PartyId, payload: Uint8Array): Claim | null {
+  const { backend, presignature } = input
+  const group = backend.secp256k1
+  const peers = presignature.set.filter((id) => id !== signer)
+  return decodePayload(payload, (reader) => {
+    const commitments = [reader.point(group), reader.point(group)] as const
+    const response = reader.scalar(group.order)
+    const said = peers.map((peer) => [peer, reader.bytes(STATEMENT_BYTES), reader.bytes(STATEMENT_BYTES)] as const)
+    return {
+      commitments,
+      response,
+      sent: new Map(said.map(([peer, out]) => [peer, out])),
+      received: new Map(said.map(([peer, , back]) => [peer, back])),
+    }
+  })
+}
+
+/** z·R′ = A1 + c·Y1 and z·B = A2 + c·Y2. */
+function isProven(input: BlameInput, signer: PartyId, claim: Claim): boolean {
+  const { backend, context, partials } = input
+  const group = backend.secp256k1
+  const partial = partials.get(signer)
+  const shown = partial === undefined ? null : images(input, claim, partial)
+  if (shown === null) return false
+  const base = secondBase(input)
+  const weight = challenge(input, signer, base, [...shown, ...claim.commitments])
+  return [context.nonce, base].every((point, side) => {
+    const left = group.mulPublic(point, claim.response)
+    const right = group.add(claim.commitments[side as 0 | 1], group.mulPublic(shown[side as 0 | 1], weight))
+    return group.equals(left, right)
+  })
+}
+
+/** One round: every signer proves. Ends with the cheaters named: by proof when their claim fails, by dispute when two contradict each other. */
+export function blameMachine(input: BlameInput): RoundMachine<BlameState, BlameResult> {
+  const { set } = input.presignature
+  const spec = {
+    round: 1,
+    name: 'blame',
+    broadcastFrom: set,
+    broadcastSize: PROOF_BYTES + 2 * STATEMENT_BYTES * (set.length - 1),
+    directFrom: [],
+    directSize: 0,
+    isEchoed: true,
+  }
+  return {
+    start: () => ({
+      kind: 'round',
+      state: { round: 1 },
+      spec,
+      send: { broadcast: ownClaim(input).payload, direct: new Map() },
+      faults: [],
+    }),
+    next: (_state, inbox) => judge(input, inbox),
+  }
+}
+
+function judge(input: BlameInput, inbox: Inbox): Step<BlameState, BlameResult> {
+  const { self, presignature } = input
+  const faults: Fault[] = []
+  const named = (accused: PartyId, kind: Fault['class'], code: string): void => {
+    faults.push({ accused, class: kind, code, evidence: [{ round: 1, from: accused, to: null }] })
+  }
+  const own = ownClaim(input).claim
+  for (const id of presignature.set) {
+    if (id === self) continue
+    const payload = inbox.broadcasts.get(id)
+    const claim = payload === undefined ? null : decodeClaim(input, id, payload)
+    if (payload === undefined) named(id, 'absent', 'SIGNER_ABSENT')
+    else if (claim === null) named(id, 'proof', 'CLAIM_MALFORMED')
+    else if (!agrees(own, self, claim, id)) named(id, 'dispute', 'STATEMENT_DIFFERS')
+    else if (!isProven(input, id, claim)) named(id, 'proof', 'PARTIAL_WRONG')
+  }
+  const cheaters = [...new Set(faults.map(({ accused }) => accused))]
+  return { kind: 'done', result: cheaters, faults }
+}
+
+/** Whether a peer claims to have told and heard what this signer heard and told. */
+function agrees(own: Claim, self: PartyId, claim: Claim, peer: PartyId): boolean {
+  const none = new Uint8Array(0)
+  return (
+    equalBytes(claim.sent.get(self) ?? none, own.received.get(peer) ?? none) &&
+    equalBytes(claim.received.get(self) ?? none, own.sent.get(peer) ?? none)
+  )
+}
