@@ -9,8 +9,8 @@ import { pathToFileURL } from 'node:url'
 import solc from 'solc'
 import * as z from 'zod'
 
+const zErrors = z.object({ errors: z.array(z.object({ severity: z.string(), formattedMessage: z.string() })).default([]) })
 const zOutput = z.object({
-  errors: z.array(z.object({ severity: z.string(), formattedMessage: z.string() })).default([]),
   contracts: z.record(
     z.string(),
     z.record(
@@ -48,24 +48,43 @@ function render(name: string, abi: unknown, creation: string, runtime: string): 
   ].join('\n')
 }
 
-/** Compiles everything; the result maps file names under shared/api/abi to their content. @throws {Error} on any error or warning */
-export function compileContracts(): ReadonlyMap<string, string> {
-  const sources = Object.fromEntries(sourceFiles().map((name) => [name, { content: readFileSync(path.join(SOURCES, name), 'utf8') }]))
+/** Files that go through the compiler's second pipeline: the key manager is too large for the first. With what they import. */
+const VIA_IR = ['KeyManager.sol', 'IKeyManager.sol', 'Dcrm.sol']
+
+type Compiled = z.infer<typeof zOutput>['contracts']
+
+/** @throws {Error} on any error or warning */
+function compile(names: readonly string[], viaIR: boolean): Compiled {
+  const sources = Object.fromEntries(names.map((name) => [name, { content: readFileSync(path.join(SOURCES, name), 'utf8') }]))
   const input = {
     language: 'Solidity',
     sources,
     settings: {
+      viaIR,
       evmVersion: 'cancun',
       optimizer: { enabled: true, runs: 200 },
       metadata: { bytecodeHash: 'none', appendCBOR: false },
       outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object', 'evm.deployedBytecode.object'] } },
     },
   }
-  const output = zOutput.parse(JSON.parse(solc.compile(JSON.stringify(input))))
-  const complaints = output.errors.filter(({ severity }) => severity !== 'info')
+  const output: unknown = JSON.parse(solc.compile(JSON.stringify(input)))
+  const complaints = zErrors.parse(output).errors.filter(({ severity }) => severity !== 'info')
   if (complaints.length > 0) throw new Error(complaints.map(({ formattedMessage }) => formattedMessage).join('\n'))
+  return zOutput.parse(output).contracts
+}
+
+/** Compiles everything; the result maps file names under shared/api/abi to their content. @throws {Error} on any error or warning */
+export function compileContracts(): ReadonlyMap<string, string> {
+  const names = sourceFiles()
+  const compiled = [
+    compile(
+      names.filter((name) => name !== VIA_IR[0]),
+      false,
+    ),
+    compile(VIA_IR, true),
+  ]
   const files = new Map<string, string>()
-  for (const contracts of Object.values(output.contracts))
+  for (const contracts of compiled.flatMap((each) => Object.values(each)))
     for (const [name, { abi, evm }] of Object.entries(contracts))
       if (evm.deployedBytecode.object !== '' && abi.some((part) => JSON.stringify(part).includes('"function"')))
         files.set(`${kebab(name)}.ts`, render(name, abi, evm.bytecode.object, evm.deployedBytecode.object))
