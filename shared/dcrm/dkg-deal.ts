@@ -4,9 +4,10 @@
  * @module
  */
 import { concatBytes } from '#shared/bytes.ts'
+import type { Group, Point } from '#shared/dcrm/backend.ts'
 import { decodePayload } from '#shared/dcrm/codec.ts'
 import type { Complaint, DkgRun, DkgState, DkgStep } from '#shared/dcrm/dkg-state.ts'
-import { DKG_ROUND, dkgAbort, dkgDrbg, dkgFault, dkgRound, hear, without } from '#shared/dcrm/dkg-state.ts'
+import { DKG_ROUND, dkgAbort, dkgDrbg, dkgFault, dkgRound, hear, refsOf, without } from '#shared/dcrm/dkg-state.ts'
 import { openImages } from '#shared/dcrm/dkg-open.ts'
 import { uintBytes } from '#shared/dcrm/hash.ts'
 import type { Fault, Inbox } from '#shared/dcrm/round.ts'
@@ -127,16 +128,17 @@ export function takeAnswers(run: DkgRun, state: DkgState, inbox: Inbox): DkgStep
       state.complaints.map(({ dealer }) => dealer),
     ),
   )
-  const heard = hear(inbox, accused, DKG_ROUND.answer, 'ANSWER_WRONG', (payload, dealer) => validAnswers(run, state, payload, dealer))
+  const heard = hear(
+    inbox,
+    accused,
+    DKG_ROUND.answer,
+    'ANSWER_WRONG',
+    (payload, dealer) => validAnswers(run, state, payload, dealer),
+    (dealer) => [...refsOf(DKG_ROUND.deal, [dealer]), ...refsOf(DKG_ROUND.complain, complaintsAgainst(state, dealer))],
+  )
   const rejected = accused.filter((dealer) => complaintsAgainst(state, dealer).length >= threshold)
   const faults = rejected.map((dealer) =>
-    dkgFault(
-      dealer,
-      'proof',
-      'DEALER_REJECTED',
-      [],
-      complaintsAgainst(state, dealer).map((by) => ({ round: DKG_ROUND.complain, from: by, to: null })),
-    ),
+    dkgFault(dealer, 'proof', 'DEALER_REJECTED', [], refsOf(DKG_ROUND.complain, complaintsAgainst(state, dealer))),
   )
   const dealers = [...new Set(state.complaints.map(({ dealer }) => dealer))]
   const out = dealers.filter((dealer) => rejected.includes(dealer) || !heard.values.has(dealer))
@@ -159,8 +161,27 @@ function validAnswers(run: DkgRun, state: DkgState, payload: Uint8Array, dealer:
 
 /** Fixes QUAL. With an honest majority the run goes on without those who are out; otherwise it ends and starts anew without them. */
 function fixQualified(run: DkgRun, state: DkgState, out: readonly PartyId[], faults: readonly Fault[]): DkgStep {
-  const qualified = without([...state.commitments.keys()], out).toSorted((left, right) => left - right)
-  if (run.mode === 'B' && qualified.length < run.members.length) return dkgAbort('DEALER_OUT', faults)
-  if (qualified.length < run.threshold) return dkgAbort('TOO_FEW_DEALERS', faults)
-  return openImages(run, { ...state, qualified }, faults)
+  const answering = without([...state.commitments.keys()], out).toSorted((left, right) => left - right)
+  const copies = copiesAmong(run.group, state.commitments, answering)
+  const named = copies.map((dealer) =>
+    dkgFault(dealer, 'dispute', 'COMMITMENTS_COPIED', [DKG_ROUND.deal], refsOf(DKG_ROUND.deal, without(copies, [dealer]))),
+  )
+  const all = [...faults, ...named]
+  const qualified = without(answering, copies)
+  if (run.mode === 'B' && qualified.length < run.members.length) return dkgAbort('DEALER_OUT', all)
+  if (qualified.length < run.threshold) return dkgAbort('TOO_FEW_DEALERS', all)
+  // A complaint of this party that did not reach the others leaves it without a share; the others may go on without it.
+  if (qualified.some((dealer) => !state.pairs.has(dealer))) return dkgAbort('SHARE_MISSING', all)
+  return openImages(run, { ...state, qualified }, all)
+}
+
+/**
+ * Dealers with the commitments of another. Whoever copied an honest dealer cannot answer that dealer's complaint and is out already, so those
+ * left knew of each other. The vectors alone do not tell a third party who copied whom.
+ */
+function copiesAmong(group: Group, commitments: DkgState['commitments'], dealers: readonly PartyId[]): readonly PartyId[] {
+  const vectorOf = (dealer: PartyId): readonly Point[] => commitments.get(dealer) ?? []
+  const isCopy = (left: PartyId, right: PartyId): boolean =>
+    left !== right && vectorOf(left).every((point, index) => group.equals(point, vectorOf(right)[index] ?? group.identity))
+  return dealers.filter((dealer) => dealers.some((other) => isCopy(dealer, other)))
 }

@@ -8,7 +8,7 @@ import type { Point } from '#shared/dcrm/backend.ts'
 import { keyCertificate } from '#shared/dcrm/certificate.ts'
 import { decodePayload, scalarBytes } from '#shared/dcrm/codec.ts'
 import type { DkgResult, DkgRun, DkgState, DkgStep } from '#shared/dcrm/dkg-state.ts'
-import { DKG_ROUND, dkgAbort, dkgDrbg, dkgFault, dkgRound, hear, without } from '#shared/dcrm/dkg-state.ts'
+import { DKG_ROUND, dkgAbort, dkgDrbg, dkgFault, dkgRound, hear, refsOf, without } from '#shared/dcrm/dkg-state.ts'
 import { uintBytes } from '#shared/dcrm/hash.ts'
 import { keyIdOf } from '#shared/dcrm/ids.ts'
 import { evaluateInExponent, interpolate, mod } from '#shared/dcrm/polynomial.ts'
@@ -81,13 +81,13 @@ export function takeImages(run: DkgRun, state: DkgState, inbox: Inbox): DkgStep 
     exposed: without(state.qualified, [...shown.keys()]),
   }
   const wrong = [...shown].flatMap(([dealer, images]) => {
-    const pair = state.pairs.get(dealer)
-    return pair === undefined || isValueValid(group, images, input.self, pair.value) ? [] : [{ dealer, pair }]
+    const pair = pairOf(state, dealer)
+    return isValueValid(group, images, input.self, pair.value) ? [] : [{ dealer, pair }]
   })
   const objections = wrong.map(({ dealer, pair }) => concatBytes(uintBytes(dealer, 2), encodePair(pair)))
   const isSettled = next.exposed.length === 0 && wrong.length === 0
-  const end = isSettled ? outcomeOf(run, next) : null
-  const certificate = end?.certificate ?? new Uint8Array(CERTIFICATE_BYTES)
+  const end = isSettled ? outcomeOf(run, next) : 'UNSETTLED'
+  const certificate = typeof end === 'string' ? new Uint8Array(CERTIFICATE_BYTES) : end.certificate
   const payload = concatBytes(uintBytes(objections.length, 2), ...objections, certificate)
   const size = { min: 2 + CERTIFICATE_BYTES, max: 2 + members.length * OBJECTION_BYTES + CERTIFICATE_BYTES }
   const faults = [...heard.faults, ...impostors.map((dealer) => dkgFault(dealer, 'proof', 'POSSESSION_UNPROVEN', [DKG_ROUND.open]))]
@@ -112,9 +112,13 @@ export function takeObjections(run: DkgRun, state: DkgState, inbox: Inbox): DkgS
   for (const [by, { objections }] of heard.values)
     for (const { dealer, pair } of objections) {
       if (isObjectionTrue(run, state, by, dealer, pair)) {
-        if (!liars.has(dealer)) faults.push(dkgFault(dealer, 'proof', 'IMAGES_WRONG', [DKG_ROUND.deal, DKG_ROUND.open], [objectionOf(by)]))
+        if (!liars.has(dealer))
+          faults.push(dkgFault(dealer, 'proof', 'IMAGES_WRONG', [DKG_ROUND.deal, DKG_ROUND.open], refsOf(DKG_ROUND.object, [by])))
         liars.add(dealer)
-      } else faults.push(dkgFault(by, 'proof', 'OBJECTION_FALSE', [DKG_ROUND.object], [dealingOf(dealer)]))
+      } else {
+        const shown = [...refsOf(DKG_ROUND.deal, [dealer]), ...refsOf(DKG_ROUND.open, [dealer])]
+        faults.push(dkgFault(by, 'proof', 'OBJECTION_FALSE', [DKG_ROUND.object], shown))
+      }
     }
   const alive = without(state.alive, heard.silent)
   const exposed = state.qualified.filter((id) => state.exposed.includes(id) || liars.has(id))
@@ -123,9 +127,6 @@ export function takeObjections(run: DkgRun, state: DkgState, inbox: Inbox): DkgS
   if (run.mode === 'B') return dkgAbort('DEALER_EXPOSED', faults)
   return extract({ ...state, round: DKG_ROUND.extract, alive, exposed }, faults)
 }
-
-const objectionOf = (by: PartyId) => ({ round: DKG_ROUND.object, from: by, to: null })
-const dealingOf = (dealer: PartyId) => ({ round: DKG_ROUND.deal, from: dealer, to: null })
 
 function isObjectionTrue(run: DkgRun, state: DkgState, by: PartyId, dealer: PartyId, pair: Pair): boolean {
   const images = state.images.get(dealer)
@@ -136,11 +137,7 @@ function isObjectionTrue(run: DkgRun, state: DkgState, by: PartyId, dealer: Part
 
 /** Every member shows the pairs it holds from the exposed dealers. */
 function extract(state: DkgState, faults: readonly Fault[]): DkgStep {
-  const own = state.exposed.flatMap((dealer) => {
-    const pair = state.pairs.get(dealer)
-    return pair === undefined ? [] : [encodePair(pair)]
-  })
-  const payload = own.length === state.exposed.length ? concatBytes(...own) : null
+  const payload = concatBytes(...state.exposed.map((dealer) => encodePair(pairOf(state, dealer))))
   return dkgRound(state, without(state.alive, state.exposed), PAIR_BYTES * state.exposed.length, payload, faults)
 }
 
@@ -148,11 +145,12 @@ function extract(state: DkgState, faults: readonly Fault[]): DkgStep {
 export function takeExtraction(run: DkgRun, state: DkgState, inbox: Inbox): DkgStep {
   const { group, threshold } = run
   const senders = without(state.alive, state.exposed)
-  const heard = hear(inbox, senders, DKG_ROUND.extract, 'EXTRACTION_WRONG', (payload, by) => {
+  const readPairs = (payload: Uint8Array, by: PartyId): ReadonlyMap<PartyId, Pair> | null => {
     const pairs = decodePayload(payload, (reader) => state.exposed.map((dealer) => [dealer, readPair(group, reader)] as const))
-    const isRight = pairs?.every(([dealer, pair]) => isPairValid(group, state.commitments.get(dealer) ?? [], by, pair)) ?? false
-    return isRight && pairs !== null ? new Map(pairs) : null
-  })
+    return pairs?.every(([dealer, pair]) => isPairValid(group, state.commitments.get(dealer) ?? [], by, pair)) ? new Map(pairs) : null
+  }
+  const dealings = refsOf(DKG_ROUND.deal, state.exposed)
+  const heard = hear(inbox, senders, DKG_ROUND.extract, 'EXTRACTION_WRONG', readPairs, () => dealings)
   const images = new Map(state.images)
   for (const dealer of state.exposed) {
     const points = [...heard.values].slice(0, threshold).map(([by, pairs]): [PartyId, bigint] => [by, pairs.get(dealer)?.value ?? 0n])
@@ -161,7 +159,7 @@ export function takeExtraction(run: DkgRun, state: DkgState, inbox: Inbox): DkgS
   }
   const next: DkgState = { ...state, round: DKG_ROUND.confirm, alive: without(state.alive, heard.silent), images }
   const end = outcomeOf(run, next)
-  if (end === null) return dkgAbort('KEY_IDENTITY', heard.faults)
+  if (typeof end === 'string') return dkgAbort(end, heard.faults)
   return dkgRound(next, next.alive, CERTIFICATE_BYTES, end.certificate, heard.faults)
 }
 
@@ -174,7 +172,7 @@ export function takeConfirmations(run: DkgRun, state: DkgState, inbox: Inbox): D
 /** Done when every member that spoke confirms the same digest; whoever confirms another one saw another run. */
 function compare(run: DkgRun, state: DkgState, certificates: ReadonlyMap<PartyId, Uint8Array>, faults: readonly Fault[]): DkgStep {
   const end = outcomeOf(run, state)
-  if (end === null) return dkgAbort('KEY_IDENTITY', faults)
+  if (typeof end === 'string') return dkgAbort(end, faults)
   const differing = [...certificates].filter(([, certificate]) => !equalBytes(certificate, end.certificate)).map(([id]) => id)
   if (differing.length > 0)
     return dkgAbort('CERTIFICATE_MISMATCH', [
@@ -186,8 +184,8 @@ function compare(run: DkgRun, state: DkgState, certificates: ReadonlyMap<PartyId
   return { kind: 'done', result: { ...end, confirmed }, faults }
 }
 
-/** Share, public shares and certificate; null when the key or a public share is the identity. */
-function outcomeOf(run: DkgRun, state: DkgState): Omit<DkgResult, 'confirmed'> | null {
+/** Share, public shares and certificate, or why there are none: an identity among commitments and public shares, or an objection nobody heard. */
+function outcomeOf(run: DkgRun, state: DkgState): Omit<DkgResult, 'confirmed'> | 'KEY_IDENTITY' | 'SHARE_UNFIT' {
   const { group, input, members } = run
   const { base, backend, descriptor, sid, self } = input
   const { qualified } = state
@@ -195,11 +193,11 @@ function outcomeOf(run: DkgRun, state: DkgState): Omit<DkgResult, 'confirmed'> |
   const old = (base?.publicKey.commitments ?? []).map((bytes) => known(run, bytes))
   const commitments = sumVectors(run, base === null ? dealt : [old, ...dealt])
   const publicShares = members.map((id) => evaluateInExponent(group, commitments, id))
-  if ([...commitments.slice(0, 1), ...publicShares].some((point) => group.isIdentity(point))) return null
-  const values = qualified.map((dealer) => valueOf(state, dealer))
-  const secret = values.reduce((sum, value) => mod(sum + value, group.order), base === null ? 0n : bytesToBigint(base.secret))
+  if ([...commitments, ...publicShares].some((point) => group.isIdentity(point))) return 'KEY_IDENTITY'
+  const pairs = qualified.map((dealer) => pairOf(state, dealer))
+  const secret = pairs.reduce((sum, { value }) => mod(sum + value, group.order), base === null ? 0n : bytesToBigint(base.secret))
   const ownShare = publicShares[members.indexOf(self)] ?? group.identity
-  invariant(group.equals(group.mulBase(secret), ownShare), 'checked pairs sum up to a share that fits the commitments')
+  if (!group.equals(group.mulBase(secret), ownShare)) return 'SHARE_UNFIT'
   const share: KeyShare = {
     publicKey: {
       descriptor,
@@ -215,10 +213,10 @@ function outcomeOf(run: DkgRun, state: DkgState): Omit<DkgResult, 'confirmed'> |
   return { share, certificate: keyCertificate(backend, share.publicKey) }
 }
 
-function valueOf(state: DkgState, dealer: PartyId): bigint {
+function pairOf(state: DkgState, dealer: PartyId): Pair {
   const pair = state.pairs.get(dealer)
-  invariant(pair !== undefined, 'a party holds a pair of every qualified dealer')
-  return pair.value
+  invariant(pair !== undefined, 'a party without a pair of a qualified dealer went no further')
+  return pair
 }
 
 function known(run: DkgRun, bytes: Uint8Array): Point {

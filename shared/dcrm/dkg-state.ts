@@ -1,9 +1,11 @@
 /** What the rounds of key generation share: input, state between rounds, faults. Source: docs/dcrm.md, key generation. @module */
+import { equalBytes } from '#shared/bytes.ts'
 import type { DcrmBackend, Group, Point } from '#shared/dcrm/backend.ts'
 import type { DkgMode } from '#shared/dcrm/descriptor.ts'
 import { dkgModeOf, descriptorFault, groupOfScheme } from '#shared/dcrm/descriptor.ts'
 import type { Drbg } from '#shared/dcrm/drbg.ts'
 import { createDrbg } from '#shared/dcrm/drbg.ts'
+import { descriptorHash } from '#shared/dcrm/ids.ts'
 import type { Fault, FaultClass, Inbox, MessageRef, Outgoing, PayloadSize, RoundSpec, Step } from '#shared/dcrm/round.ts'
 import type { KeyDescriptor, KeyShare, PartyId } from '#shared/dcrm/types.ts'
 import type { Pair, Polynomials } from '#shared/dcrm/vss.ts'
@@ -70,9 +72,15 @@ export function dkgRunOf(input: DkgInput): DkgRun {
   const { descriptor, backend, base } = input
   invariant(descriptorFault(descriptor) === null, 'a descriptor is checked before a session is opened for it')
   invariant(descriptor.members.includes(input.self), 'only members generate a key')
+  invariant(base === null || isShareOf(input, base), 'a refresh begins with the own share of the same key')
   const { threshold, members } = descriptor
   const group = groupOfScheme(backend, descriptor.scheme)
   return { input, group, threshold, members, mode: dkgModeOf(descriptor), isZero: base !== null }
+}
+
+function isShareOf({ backend, descriptor, self }: DkgInput, base: KeyShare): boolean {
+  const hash = descriptorHash(backend, descriptor)
+  return base.self === self && equalBytes(descriptorHash(backend, base.publicKey.descriptor), hash)
 }
 
 /** A generator for one use inside a run. */
@@ -124,13 +132,17 @@ export function dkgAbort(code: string, faults: readonly Fault[]): DkgStep {
 /** What the awaited senders of a round said: decoded values, who said nothing, and faults for silence and for malformed payloads. */
 export type Heard<T> = Readonly<{ values: ReadonlyMap<PartyId, T>; silent: readonly PartyId[]; faults: readonly Fault[] }>
 
-/** Decodes the broadcasts of a round. `decode` gives null for a payload that its signed sender should not have sent. */
+/**
+ * Decodes the broadcasts of a round. `decode` gives null for a payload that its signed sender should not have sent; where that depends on
+ * other messages, `others` names them for whoever judges it later.
+ */
 export function hear<T>(
   inbox: Inbox,
   from: readonly PartyId[],
   round: number,
   code: string,
   decode: (payload: Uint8Array, id: PartyId) => T | null,
+  others: (id: PartyId) => readonly MessageRef[] = () => [],
 ): Heard<T> {
   const values = new Map<PartyId, T>()
   const silent: PartyId[] = []
@@ -142,9 +154,14 @@ export function hear<T>(
     else if (payload === undefined) {
       silent.push(id)
       faults.push(dkgFault(id, 'absent', 'MEMBER_ABSENT', [round]))
-    } else faults.push(dkgFault(id, 'proof', code, [round]))
+    } else faults.push(dkgFault(id, 'proof', code, [round], others(id)))
   }
   return { values, silent, faults }
+}
+
+/** The broadcasts of a round by these senders, as evidence. */
+export function refsOf(round: number, from: readonly PartyId[]): readonly MessageRef[] {
+  return from.map((id) => ({ round, from: id, to: null }))
 }
 
 /** `ids` without those in `gone`. */

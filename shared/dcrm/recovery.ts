@@ -6,7 +6,7 @@
 import { bytesToBigint } from '#shared/bytes.ts'
 import type { DcrmBackend, Group, Point, Scalar } from '#shared/dcrm/backend.ts'
 import { decodePayload, decodeScalar, pointsBytes, scalarBytes } from '#shared/dcrm/codec.ts'
-import { groupOfScheme } from '#shared/dcrm/descriptor.ts'
+import { groupOfScheme, idsFault } from '#shared/dcrm/descriptor.ts'
 import { dkgFault, hear, without } from '#shared/dcrm/dkg-state.ts'
 import { createDrbg } from '#shared/dcrm/drbg.ts'
 import { lagrange, mod } from '#shared/dcrm/polynomial.ts'
@@ -110,10 +110,8 @@ function takeParts(run: Run, state: RecoveryState, inbox: Inbox): RecoveryStep {
   let sum = state.parts.get(self) ?? 0n
   const liars: Fault[] = []
   for (const helper of without(helpers, [self])) {
-    const part = decodeScalar(inbox.directs.get(helper) ?? new Uint8Array(0), group.order)
-    const image = heard.values.get(helper)?.[helpers.indexOf(self)]
-    if (part === null || image === undefined || !group.equals(group.mulBase(part), image))
-      liars.push(privateFault(helper, 'PART_WRONG', ROUND.split, self))
+    const part = heardScalar(run, inbox, helper, heard.values.get(helper)?.[helpers.indexOf(self)] ?? group.identity)
+    if (typeof part !== 'bigint') liars.push(privateFault(helper, part, 'PART_WRONG', ROUND.split, self))
     else sum = mod(sum + part, group.order)
   }
   if (liars.length > 0) return abort('HELPER_OUT', liars)
@@ -121,10 +119,18 @@ function takeParts(run: Run, state: RecoveryState, inbox: Inbox): RecoveryStep {
   return { kind: 'round', state: next, spec: specOf(ROUND.hand, 'hand', {}), send, faults: [] }
 }
 
-const privateFault = (accused: PartyId, code: string, round: number, to: PartyId): Fault => ({
+/** The scalar a helper sent to this party, when its image is the one all know. Silence may be the relay's doing and is no lie. */
+function heardScalar({ group }: Run, inbox: Inbox, helper: PartyId, image: Point): Scalar | 'absent' | 'dispute' {
+  const payload = inbox.directs.get(helper)
+  if (payload === undefined) return 'absent'
+  const scalar = decodeScalar(payload, group.order)
+  return scalar !== null && group.equals(group.mulBase(scalar), image) ? scalar : 'dispute'
+}
+
+const privateFault = (accused: PartyId, kind: 'absent' | 'dispute', code: string, round: number, to: PartyId): Fault => ({
   accused,
-  class: 'dispute',
-  code,
+  class: kind,
+  code: kind === 'absent' ? 'MEMBER_ABSENT' : code,
   evidence: [{ round, from: accused, to }],
 })
 
@@ -135,9 +141,9 @@ function takeSums(run: Run, state: RecoveryState, inbox: Inbox): RecoveryStep {
   let secret = 0n
   const liars: Fault[] = []
   for (const [index, helper] of helpers.entries()) {
-    const sum = decodeScalar(inbox.directs.get(helper) ?? new Uint8Array(0), group.order)
     const expected = helpers.reduce((total, id) => group.add(total, state.images.get(id)?.[index] ?? group.identity), group.identity)
-    if (sum === null || !group.equals(group.mulBase(sum), expected)) liars.push(privateFault(helper, 'SUM_WRONG', ROUND.hand, self))
+    const sum = heardScalar(run, inbox, helper, expected)
+    if (typeof sum !== 'bigint') liars.push(privateFault(helper, sum, 'SUM_WRONG', ROUND.hand, self))
     else secret = mod(secret + sum, group.order)
   }
   if (liars.length > 0) return abort('HELPER_OUT', liars)
@@ -148,6 +154,7 @@ function takeSums(run: Run, state: RecoveryState, inbox: Inbox): RecoveryStep {
 export function recoveryMachine(input: RecoveryInput): RoundMachine<RecoveryState, KeyShare | null> {
   const { publicKey, helpers, lost, self, share } = input
   const { threshold, members, scheme } = publicKey.descriptor
+  invariant(idsFault(helpers) === null, 'helpers stand in ascending order')
   invariant(helpers.length === threshold && helpers.every((id) => members.includes(id)), 'exactly t members help')
   invariant(members.includes(lost) && !helpers.includes(lost), 'a member that is not a helper gets its share back')
   invariant(share === null ? self === lost : helpers.includes(self), 'helpers bring their share, the other has none')

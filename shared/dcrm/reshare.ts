@@ -8,8 +8,8 @@ import { bytesToBigint, concatBytes, equalBytes } from '#shared/bytes.ts'
 import type { DcrmBackend, Group, Point, Scalar } from '#shared/dcrm/backend.ts'
 import { keyCertificate } from '#shared/dcrm/certificate.ts'
 import { decodePayload, decodeScalar, pointsBytes, scalarBytes } from '#shared/dcrm/codec.ts'
-import { groupOfScheme } from '#shared/dcrm/descriptor.ts'
-import { dkgFault, hear, without } from '#shared/dcrm/dkg-state.ts'
+import { descriptorFault, groupOfScheme, idsFault } from '#shared/dcrm/descriptor.ts'
+import { dkgFault, hear, refsOf, without } from '#shared/dcrm/dkg-state.ts'
 import { createDrbg } from '#shared/dcrm/drbg.ts'
 import { uintBytes } from '#shared/dcrm/hash.ts'
 import { evaluate, evaluateInExponent, lagrange, mod } from '#shared/dcrm/polynomial.ts'
@@ -58,6 +58,9 @@ type ReshareStep = Step<ReshareState, ReshareResult>
 function runOf(input: ReshareInput): Run {
   const { old, dealers, next, self, share } = input
   const isDealer = dealers.includes(self)
+  invariant(descriptorFault(next) === null, 'a descriptor is checked before a session is opened for it')
+  invariant(next.scheme === old.descriptor.scheme, 'a key keeps its scheme')
+  invariant(idsFault(dealers) === null, 'dealers stand in ascending order')
   invariant(dealers.length === old.descriptor.threshold, 'exactly t old members deal')
   invariant(
     dealers.every((id) => old.descriptor.members.includes(id)),
@@ -135,7 +138,8 @@ function takeDealings(run: Run, state: ReshareState, inbox: Inbox): ReshareStep 
   })
   const next: ReshareState = { ...state, round: ROUND.complain, images: heard.values, values: new Map([...received, ...state.values]) }
   const accused = isMember ? without(input.dealers, [...next.values.keys()]) : []
-  const certificate = accused.length === 0 ? keyCertificate(input.backend, publicKeyOf(run, next)) : new Uint8Array(CERTIFICATE_BYTES)
+  const publicKey = accused.length === 0 ? publicKeyOf(run, next) : null
+  const certificate = publicKey === null ? new Uint8Array(CERTIFICATE_BYTES) : keyCertificate(input.backend, publicKey)
   const payload = concatBytes(uintBytes(accused.length, 2), ...accused.map((id) => uintBytes(id, 2)), certificate)
   const size = { min: 2 + CERTIFICATE_BYTES, max: 2 + 2 * input.dealers.length + CERTIFICATE_BYTES }
   return roundStep(next, 'complain', members, size, isMember ? payload : null, [])
@@ -174,30 +178,30 @@ const against = (state: ReshareState, dealer: PartyId): readonly PartyId[] =>
   state.complaints.filter((complaint) => complaint.dealer === dealer).map(({ by }) => by)
 
 const rejection = (state: ReshareState, dealer: PartyId): Fault =>
-  dkgFault(
-    dealer,
-    'proof',
-    'DEALER_REJECTED',
-    [],
-    against(state, dealer).map((by) => ({ round: ROUND.complain, from: by, to: null })),
-  )
+  dkgFault(dealer, 'proof', 'DEALER_REJECTED', [], refsOf(ROUND.complain, against(state, dealer)))
 
 function takeAnswers(run: Run, state: ReshareState, inbox: Inbox): ReshareStep {
   const { input, group, members, isMember } = run
   const accused = input.dealers.filter((dealer) => against(state, dealer).length > 0)
-  const heard = hear(inbox, accused, ROUND.answer, 'ANSWER_WRONG', (payload, dealer) => {
+  const readAnswers = (payload: Uint8Array, dealer: PartyId): ReadonlyMap<PartyId, Scalar> | null => {
     const complainers = against(state, dealer)
     const answers = decodePayload(payload, (reader) => complainers.map((by) => [by, reader.scalar(group.order)] as const))
     const images = state.images.get(dealer) ?? []
     return answers?.every(([by, value]) => isValueValid(group, images, by, value)) ? new Map(answers) : null
-  })
+  }
+  const heard = hear(inbox, accused, ROUND.answer, 'ANSWER_WRONG', readAnswers, (dealer) => [
+    ...refsOf(ROUND.deal, [dealer]),
+    ...refsOf(ROUND.complain, against(state, dealer)),
+  ])
   if (heard.faults.length > 0) return abort('DEALER_OUT', heard.faults)
   const published = [...heard.values].flatMap(([dealer, answers]): [PartyId, Scalar][] => {
     const value = answers.get(input.self)
     return value === undefined ? [] : [[dealer, value]]
   })
   const next: ReshareState = { ...state, round: ROUND.confirm, values: new Map([...state.values, ...published]) }
-  const certificate = keyCertificate(input.backend, publicKeyOf(run, next))
+  const publicKey = publicKeyOf(run, next)
+  if (publicKey === null) return abort('KEY_IDENTITY', [])
+  const certificate = keyCertificate(input.backend, publicKey)
   return roundStep(next, 'confirm', members, CERTIFICATE_BYTES, isMember ? certificate : null, [])
 }
 
@@ -206,11 +210,13 @@ function takeConfirmations(run: Run, state: ReshareState, inbox: Inbox): Reshare
   return heard.faults.length > 0 ? abort('MEMBER_OUT', heard.faults) : compare(run, state, heard.values)
 }
 
-function publicKeyOf({ input, group, threshold, members }: Run, state: ReshareState): PublicKey {
+/** Null when a commitment or a public share is the identity, which a dealer can arrange together with a receiver. */
+function publicKeyOf({ input, group, threshold, members }: Run, state: ReshareState): PublicKey | null {
   const commitments = Array.from({ length: threshold }, (_, index) =>
     input.dealers.reduce((sum, dealer) => group.add(sum, state.images.get(dealer)?.[index] ?? group.identity), group.identity),
   )
   const publicShares = members.map((id) => evaluateInExponent(group, commitments, id))
+  if ([...commitments, ...publicShares].some((point) => group.isIdentity(point))) return null
   return {
     descriptor: input.next,
     keyId: input.old.keyId,
@@ -225,6 +231,7 @@ function publicKeyOf({ input, group, threshold, members }: Run, state: ReshareSt
 function compare(run: Run, state: ReshareState, certificates: ReadonlyMap<PartyId, Uint8Array>): ReshareStep {
   const { input, group, isMember } = run
   const publicKey = publicKeyOf(run, state)
+  if (publicKey === null) return abort('KEY_IDENTITY', [])
   const certificate = keyCertificate(input.backend, publicKey)
   const differing = [...certificates].filter(([, other]) => !equalBytes(other, certificate)).map(([id]) => id)
   if (differing.length > 0)

@@ -1,6 +1,7 @@
 /** Runs of key generation in lockstep, with what a member may do wrong. @module */
 import { expect } from 'vitest'
 import { bytesToBigint } from '#shared/bytes.ts'
+import type { DcrmBackend } from '#shared/dcrm/backend.ts'
 import { groupOfScheme } from '#shared/dcrm/descriptor.ts'
 import type { DkgInput, DkgResult, DkgState } from '#shared/dcrm/dkg-state.ts'
 import { dkgMachine } from '#shared/dcrm/dkg.ts'
@@ -10,6 +11,8 @@ import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
 import { lagrange, mod } from '#shared/dcrm/polynomial.ts'
 import type { Fault, Outgoing, RoundMachine } from '#shared/dcrm/round.ts'
 import type { KeyShare, PartyId, Scheme } from '#shared/dcrm/types.ts'
+import type { Polynomials } from '#shared/dcrm/vss.ts'
+import { encodeCommitments, encodePair, pairFor, pedersenCommitments } from '#shared/dcrm/vss.ts'
 import { seedOf, unhex } from '#test/unit/dcrm/support.ts'
 
 export type Run = ReadonlyMap<PartyId, Outcome<DkgResult>>
@@ -20,13 +23,18 @@ export type Options = Readonly<{
   word?: string
   bases?: ReadonlyMap<PartyId, KeyShare>
   tamper?: Tamper
+  backend?: DcrmBackend
+  /** Members that deal and later show polynomials of the test's choice. */
+  puppets?: ReadonlyMap<PartyId, Puppet>
 }>
+/** Polynomials dealt, and those shown afterwards where they differ. */
+export type Puppet = Readonly<{ dealt: Polynomials; shown?: Polynomials }>
 
 export const inputOf = (
   self: PartyId,
-  { scheme = 'ed25519', threshold = 2, members = [1, 2, 3], word = 'run', bases }: Options,
+  { scheme = 'ed25519', threshold = 2, members = [1, 2, 3], word = 'run', bases, backend = nobleBackend }: Options,
 ): DkgInput => ({
-  backend: nobleBackend,
+  backend,
   descriptor: { chainId: 81920, requestId: seedOf('request'), scheme, threshold, members },
   self,
   sid: seedOf(`${word} sid`),
@@ -35,8 +43,38 @@ export const inputOf = (
 })
 export function run(options: Options = {}): Run {
   const machines = new Map<PartyId, RoundMachine<DkgState, DkgResult>>()
-  for (const id of options.members ?? [1, 2, 3]) machines.set(id, dkgMachine(inputOf(id, options)))
+  for (const id of options.members ?? [1, 2, 3]) {
+    const input = inputOf(id, options)
+    const puppet = options.puppets?.get(id)
+    machines.set(id, puppet === undefined ? dkgMachine(input) : puppetMachine(input, puppet))
+  }
   return runLockstep(machines, options.tamper).outcomes
+}
+/** A machine that follows the protocol with other polynomials. */
+function puppetMachine(input: DkgInput, { dealt, shown = dealt }: Puppet): RoundMachine<DkgState, DkgResult> {
+  const machine = dkgMachine(input)
+  const group = groupOfScheme(input.backend, input.descriptor.scheme)
+  return {
+    ...machine,
+    start: () => {
+      const step = machine.start()
+      if (step.kind !== 'round') throw new Error('a run begins with a round')
+      const state = { ...step.state, polynomials: shown, pairs: new Map([[input.self, pairFor(group, shown, input.self)]]) }
+      const commitments = pedersenCommitments(group, dealt)
+      const others = [...step.send.direct.keys()]
+      const send = {
+        broadcast: encodeCommitments(group, commitments, input.base !== null),
+        direct: new Map(others.map((id) => [id, encodePair(pairFor(group, dealt, id))])),
+      }
+      return { ...step, state, send }
+    },
+  }
+}
+/** What a member of these runs draws by itself. */
+export function polynomialsOf(id: PartyId, options: Options): Polynomials {
+  const step = dkgMachine(inputOf(id, options)).start()
+  if (step.kind !== 'round') throw new Error('a run begins with a round')
+  return step.state.polynomials
 }
 export const resultsOf = (outcomes: Run): readonly DkgResult[] =>
   [...outcomes.values()].flatMap((outcome) => (outcome.kind === 'done' ? [outcome.result] : []))

@@ -1,12 +1,12 @@
 /** Resharing and recovery in lockstep: same key, other holders; every lie named. Expected values: plain interpolation. @module */
 import { describe, expect, it } from 'vitest'
-import { bytesToBigint } from '#shared/bytes.ts'
+import { bytesToBigint, concatBytes } from '#shared/bytes.ts'
 import { scalarBytes } from '#shared/dcrm/codec.ts'
 import { groupOfScheme } from '#shared/dcrm/descriptor.ts'
 import type { Outcome, Tamper } from '#shared/dcrm/lockstep.ts'
 import { runLockstep } from '#shared/dcrm/lockstep.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
-import { lagrange, mod } from '#shared/dcrm/polynomial.ts'
+import { inverse, lagrange, mod } from '#shared/dcrm/polynomial.ts'
 import { recoveryMachine } from '#shared/dcrm/recovery.ts'
 import { reshareMachine } from '#shared/dcrm/reshare.ts'
 import type { ReshareInput, ReshareResult } from '#shared/dcrm/reshare.ts'
@@ -172,6 +172,66 @@ describe('resharing', () => {
     expect(() => reshareMachine({ ...input, dealers: [1, 9] })).toThrow('only old')
     expect(() => reshareMachine({ ...input, share: null })).toThrow('whoever deals')
     expect(() => reshareMachine({ ...inputOf(2), self: 9 })).toThrow('deals or receives')
+    expect(() => reshareMachine({ ...input, dealers: [1, 1] })).toThrow('ascending')
+    expect(() => reshareMachine({ ...input, dealers: [3, 1] })).toThrow('ascending')
+  })
+  it('4 is refused for a new committee with ids out of range or order, and for another scheme', () => {
+    const { inputOf } = reshare()
+    const input = inputOf(1)
+    for (const members of [
+      [0, 1, 2],
+      [1, 2, 2],
+      [1, 2],
+    ])
+      expect(() => reshareMachine({ ...input, next: { ...input.next, members } })).toThrow('descriptor')
+    expect(() => reshareMachine({ ...input, next: { ...input.next, scheme: 'taproot' } })).toThrow('keeps its scheme')
+  })
+  it('names the messages that prove a wrong answer', () => {
+    const tamper = both(
+      direct(1, 1, [4], (bytes) => flip(bytes)),
+      broadcast(1, 3, (bytes) => flip(bytes)),
+    )
+    expect(reshare({ tamper }).outcomes.get(6)?.faults[0]?.evidence).toEqual([
+      { round: 3, from: 1, to: null },
+      { round: 1, from: 1, to: null },
+      { round: 2, from: 4, to: null },
+    ])
+  })
+  it.each([2, 3])('ends without a key when a rushing dealer cancels the share of a receiver, up to round %i', (round) => {
+    // Dealer 1 sees what dealer 3 gives to its accomplice 4 before it deals; t′ = 2 leaves it one coefficient to choose.
+    const shares = dealtShares('ed25519', 2, OLD)
+    const { order } = group
+    const weighted = (id: PartyId) => mod(lagrange([1, 3], id, order) * bytesToBigint((shares.get(id) as KeyShare).secret), order)
+    const { inputOf } = reshare({ members: [2, 4, 5], threshold: 2 })
+    const other = reshareMachine(inputOf(3)).start()
+    if (other.kind !== 'round') throw new Error('a run begins with a round')
+    const seen = bytesToBigint(other.send.direct.get(4) as Uint8Array)
+    const slope = mod((-seen - weighted(1)) * inverse(4n, order), order)
+    const valueFor = (id: PartyId) => scalarBytes(mod(weighted(1) + slope * BigInt(id), order))
+    const rush: Tamper = (from, at, sent) =>
+      from === 1 && at === 1
+        ? {
+            broadcast: concatBytes(group.encode(group.mulBase(weighted(1))), group.encode(group.mulBase(slope))),
+            direct: new Map([2, 4, 5].map((id) => [id, valueFor(id)])),
+          }
+        : sent
+    const lie = broadcast(4, 2, (bytes) => Uint8Array.from([0, 1, 0, 3, ...bytes.slice(-32)]))
+    const { outcomes } = reshare({ members: [2, 4, 5], threshold: 2, tamper: round === 2 ? rush : both(rush, lie) })
+    for (const id of [2, 5]) expect(outcomes.get(id)).toMatchObject({ kind: 'aborted', code: 'KEY_IDENTITY', faults: [] })
+  })
+  it('25 shares of two epochs do not mix', () => {
+    const { outcomes, old } = reshare({ members: [1, 2, 3], threshold: 2 })
+    const shares = dealtShares('ed25519', 2, OLD)
+    const secretOf = (id: PartyId, isNew: boolean) =>
+      bytesToBigint((isNew ? (resultOf(outcomes.get(id)).share as KeyShare) : (shares.get(id) as KeyShare)).secret)
+    const keyOf = (first: bigint, second: bigint) => {
+      const sum = mod(lagrange([1, 2], 1, group.order) * first + lagrange([1, 2], 2, group.order) * second, group.order)
+      return unhex(group.encode(group.mulBase(sum)))
+    }
+    const key = unhex(old.commitments[0] as Uint8Array)
+    expect(keyOf(secretOf(1, true), secretOf(2, true))).toBe(key)
+    expect(keyOf(secretOf(1, false), secretOf(2, true))).not.toBe(key)
+    expect(keyOf(secretOf(1, true), secretOf(2, false))).not.toBe(key)
   })
 })
 
@@ -237,11 +297,27 @@ describe('recovery of a lost share', () => {
       ])
     }
   })
+  it('a part or a sum that never arrives makes its helper absent, not disputed', () => {
+    const lose =
+      (inRound: number, to: PartyId): Tamper =>
+      (from, round, sent) =>
+        from === 5 && round === inRound ? { ...sent, direct: new Map([...sent.direct].filter(([id]) => id !== to)) } : sent
+    for (const [round, to] of [
+      [1, 8],
+      [2, 7],
+    ] as const) {
+      const outcome = recover(lose(round, to)).outcomes.get(to)
+      expect(outcome).toMatchObject({ kind: 'aborted', code: 'HELPER_OUT' })
+      expect(outcome?.faults).toEqual([{ accused: 5, class: 'absent', code: 'MEMBER_ABSENT', evidence: [{ round, from: 5, to }] }])
+    }
+  })
   it('is refused with other than t helpers, with strangers, or when the lost member helps', () => {
     const { inputOf } = recover()
     const input = inputOf(1)
     expect(() => recoveryMachine({ ...input, helpers: [1, 5] })).toThrow('exactly t')
     expect(() => recoveryMachine({ ...input, helpers: [1, 5, 9] })).toThrow('exactly t')
+    expect(() => recoveryMachine({ ...input, helpers: [1, 1, 5] })).toThrow('ascending')
+    expect(() => recoveryMachine({ ...input, helpers: [5, 1, 8] })).toThrow('ascending')
     expect(() => recoveryMachine({ ...input, lost: 5 })).toThrow('not a helper')
     expect(() => recoveryMachine({ ...input, lost: 9 })).toThrow('not a helper')
     expect(() => recoveryMachine({ ...input, share: null })).toThrow('helpers bring')
