@@ -8,6 +8,7 @@ import type { Chain } from '#node/chain.ts'
 import { createChain } from '#node/chain.ts'
 import type { NodeConfig } from '#node/config.ts'
 import { createConsensusKey } from '#node/consensus-key.ts'
+import { createNativeBackend } from '#node/dcrm/native-backend.ts'
 import { createNativeSuite } from '#node/crypto/native.ts'
 import { withRecoveryCache } from '#node/crypto/recovery-cache.ts'
 import { openExecution } from '#node/evm/context.ts'
@@ -16,7 +17,7 @@ import { createEvmCaller } from '#node/evm/evm-caller.ts'
 import { createExecutor, nextFees } from '#node/evm/executor.ts'
 import { buildGenesis } from '#node/evm/genesis.ts'
 import { createStateDb } from '#node/evm/state-db.ts'
-import { triggerDecoder } from '#node/evm/trigger-decoder.ts'
+import { keyPrecompile, triggerDecoder } from '#node/evm/precompile.ts'
 import { genesisPredeploys, readGenesis } from '#node/genesis-tool.ts'
 import { createHealth } from '#node/health-report.ts'
 import type { ValidatorKeys } from '#node/keys.ts'
@@ -34,7 +35,7 @@ import { createHeadFeed } from '#node/rpc/head-feed.ts'
 import { startRpcServer } from '#node/rpc/server.ts'
 import { openChainStore } from '#node/store/chain-store.ts'
 import { openLmdb } from '#node/store/lmdb.ts'
-import { TRIGGER_DECODER } from '#shared/system.ts'
+import { KEY_PRECOMPILE, TRIGGER_DECODER } from '#shared/system.ts'
 import { openWal, WRITE_AHEAD_FILE } from '#node/wal.ts'
 
 const CLIENT_VERSION = `fusion/v0.1.0/${process.platform}-${process.arch}/node${process.versions.node.split('.')[0]}`
@@ -80,7 +81,10 @@ async function openChain(dataDir: string, document: GenesisDocument, keys: Valid
     headerByHash: (hash) => store.envelope(hash)?.header ?? null,
     receiptsByHash: (hash) => store.receipts(hash),
     natives: natives.executors,
-    precompiles: new Map([[TRIGGER_DECODER, triggerDecoder(document.params.blockGasLimit)]]),
+    precompiles: new Map([
+      [TRIGGER_DECODER, triggerDecoder(document.params.blockGasLimit)],
+      [KEY_PRECOMPILE, keyPrecompile({ backend: createNativeBackend(), suite, judge: () => null })],
+    ]),
   })
   const chain = await createChain({
     store,

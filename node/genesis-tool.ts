@@ -11,7 +11,7 @@ import type { CryptoSuite } from '#shared/crypto/suite.ts'
 import { DecodeError } from '#shared/fault.ts'
 import { DEVNET_PARAMS } from '#shared/params.ts'
 import type { SourceSetSpec } from '#shared/oracle/set-storage.ts'
-import { FEED_REGISTRY } from '#shared/system.ts'
+import { FEED_REGISTRY, KEY_MANAGER } from '#shared/system.ts'
 import type { Address, Hash, UnixMs, Wei } from '#shared/types.ts'
 import type { Predeploy } from '#node/evm/genesis.ts'
 import { devnetSets, fundingOf } from '#node/evm/native/devnet-sets.ts'
@@ -27,6 +27,8 @@ const FSN = 10n ** 18n
 const STAKE_WEI: Wei = 100_000n * FSN
 const OPERATOR_WEI: Wei = 100n * FSN
 const ACCOUNT_WEI: Wei = 100_000n * FSN
+/** What the key manager may pay for custody. */
+const CUSTODY_WEI: Wei = 10_000n * FSN
 /** Accounts 0 to 9 are for people; operator and providers follow. */
 const PEOPLE = 10
 
@@ -70,9 +72,11 @@ function allocations(validators: readonly ValidatorKeys[]): Allocation[] {
   const indexes = [...Array.from({ length: PEOPLE }, (_, index) => index), OPERATOR_INDEX, ...PROVIDER_INDEXES]
   const people = indexes.map((index) => ({ address: devAccount(index).address, balanceWei: ACCOUNT_WEI }))
   const operators = validators.map(({ address }) => ({ address, balanceWei: OPERATOR_WEI }))
-  return [...people, ...operators, { address: FEED_REGISTRY, balanceWei: fundingOf(sourceSets()) }].toSorted((left, right) =>
-    compareHex(left.address, right.address),
-  )
+  const contracts = [
+    { address: FEED_REGISTRY, balanceWei: fundingOf(sourceSets()) },
+    { address: KEY_MANAGER, balanceWei: CUSTODY_WEI },
+  ]
+  return [...people, ...operators, ...contracts].toSorted((left, right) => compareHex(left.address, right.address))
 }
 
 /** A document with a fresh salt, starting now. */

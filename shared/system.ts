@@ -17,7 +17,11 @@ export const STAKING: Address = at('4605')
 export const TEAM_VESTING: Address = at('4606')
 /** Foundation allocation for ecological construction. */
 export const FOUNDATION: Address = at('4607')
+/** Threshold keys: parties, committees, signatures. Solidity predeploy. */
+export const KEY_MANAGER: Address = at('4608')
 /** Precompile: decodes and checks a trigger description (shared/trigger). Pure. */
 export const TRIGGER_DECODER: Address = at('4610')
+/** Precompile: headers, draws, child keys and signatures for the key manager and other contracts (shared/dcrm). Pure. */
+export const KEY_PRECOMPILE: Address = at('4611')
 /** Deterministic-deployment factory that Foundry and others expect. */
 export const CREATE2_DEPLOYER: Address = '0x4e59b44847b379578588920ca78fbf26c0b4956c'

@@ -19,6 +19,8 @@ import {
   FEE_COLLECTOR,
   FEED_REGISTRY,
   FOUNDATION,
+  KEY_MANAGER,
+  KEY_PRECOMPILE,
   NODE_RESERVE,
   STAKING,
   TEAM_VESTING,
@@ -44,6 +46,8 @@ const SYSTEM_ACCOUNTS: readonly Address[] = [
   TEAM_VESTING,
   FOUNDATION,
   TRIGGER_DECODER,
+  KEY_MANAGER,
+  KEY_PRECOMPILE,
   CREATE2_DEPLOYER,
 ]
 
@@ -59,6 +63,7 @@ export function buildGenesis(
   const contracts = new Map<Address, Predeploy>([
     [CREATE2_DEPLOYER, { code: fromHex(CREATE2_DEPLOYER_CODE), storage: new Map() }],
     [TRIGGER_DECODER, { code: PRECOMPILE_MARK, storage: new Map() }],
+    [KEY_PRECOMPILE, { code: PRECOMPILE_MARK, storage: new Map() }],
     ...predeploys,
   ])
   for (const [address, balanceWei] of genesisBalances(document)) world.addBalance(address, balanceWei)
@@ -67,7 +72,7 @@ export function buildGenesis(
     world.setCode(address, code)
     for (const [slot, value] of storage) world.setSlot(address, slot, fromHex(value))
   }
-  for (const address of [CALLING_LIST, FEED_REGISTRY]) world.setSlot(address, IDENTITY_SLOT, fromHex(identity))
+  for (const address of [CALLING_LIST, FEED_REGISTRY, KEY_MANAGER]) world.setSlot(address, IDENTITY_SLOT, fromHex(identity))
   invariant(world.blockDelta() === SUPPLY_WEI, 'genesis places the whole supply')
   const { root, nodes } = state.commit(EMPTY_ROOT, world.writes())
   return { envelope: genesisBlock(document, root, crypto), nodes }

@@ -9,6 +9,7 @@ import type { BlockRef } from '#node/rpc/params.ts'
 import { invalidParams } from '#node/rpc/rpc-error.ts'
 import { bytesToHex } from '#shared/bytes.ts'
 import { DecodeError } from '#shared/fault.ts'
+import { encodeHeader } from '#shared/hhcm/codec.ts'
 import { dutiesOf } from '#shared/hhcm/duties.ts'
 import { laneOf } from '#shared/hhcm/lanes.ts'
 import { slotSeed } from '#shared/hhcm/randomness.ts'
@@ -43,6 +44,8 @@ function meta({ config, params, clientVersion }: RpcContext): unknown {
       teamVesting: system.TEAM_VESTING,
       foundation: system.FOUNDATION,
       triggerDecoder: system.TRIGGER_DECODER,
+      keyManager: system.KEY_MANAGER,
+      keyPrecompile: system.KEY_PRECOMPILE,
     },
   }
 }
@@ -59,6 +62,12 @@ function finality({ chain }: RpcContext): unknown {
     finalizedSlot: pointers?.finalized.slot,
     voters: (chain.store.finalityVotes(finalized.hash) ?? []).map(({ voter }) => voter),
   }
+}
+
+/** Canonical header of a block, which proves its randomness to contracts; and its height and hash. */
+function headerOf(ref: BlockRef, context: RpcContext): unknown {
+  const { header, hash: blockHash } = requireBlock(ref, context)
+  return { number: header.number, hash: blockHash, slot: header.slot, randomness: header.randomness, raw: bytesToHex(encodeHeader(header)) }
 }
 
 /** Groups of the slot after a block: per lane its members in author order, the winner first. */
@@ -159,6 +168,7 @@ const historyPage = z.strictObject({ feed: hash, after: sequence, limit: pageLim
 export const FUSION_METHODS: MethodTable = {
   fusion_meta: method(z.tuple([]), (_, context) => meta(context)),
   fusion_finality: method(z.tuple([]), (_, context) => finality(context)),
+  fusion_header: method(z.tuple([blockRef]), ([ref], context) => headerOf(ref, context)),
   fusion_groups: method(z.tuple([blockRef]), ([ref], context) => groups(ref, context)),
   fusion_blockPackages: method(z.tuple([blockRef]), ([ref], context) => blockPackages(ref, context)),
   fusion_package: method(z.tuple([hash]), ([value], context) => packageByHash(value, context)),

@@ -23,7 +23,16 @@ import { invariant } from '#shared/fault.ts'
 import { blockHash } from '#shared/hhcm/signing.ts'
 import type { Header, HhcmConfig } from '#shared/hhcm/types.ts'
 import type { ChainParams } from '#shared/params.ts'
-import type { Lane, Slot } from '#shared/types.ts'
+import { KEY_MANAGER } from '#shared/system.ts'
+import type { Hash, Lane, Slot } from '#shared/types.ts'
+
+/** Slot of the key manager that says how long blocks go on for its sake. */
+const ACTIVE_UNTIL_SLOT: Hash = `0x${'1'.padStart(64, '0')}`
+
+/** Sessions take their randomness and their retries from heights, so a quiet chain must not stand still while one is open. */
+function isKeyWorkOpen({ state, header }: ParentView): boolean {
+  return BigInt(header.number) < BigInt(state.storage(KEY_MANAGER, ACTIVE_UNTIL_SLOT))
+}
 
 /** Everything a node does with native transactions. */
 export type Natives = Readonly<{
@@ -32,7 +41,7 @@ export type Natives = Readonly<{
   reads: NativeReads
   /** Unsigned triggers of a lane that are due on the parent, with this node as beneficiary. Empty for a node that only follows. */
   dueTriggers: (parent: Header, lane: Lane, slot: Slot) => Promise<readonly Uint8Array[]>
-  /** Whether a block in `slot` on this head would have something to fire. */
+  /** Whether a block in `slot` on this head would have something to fire, or a key or signature waits for blocks to come. */
   hasDue: (head: Header, slot: Slot) => Promise<boolean>
   /** Gives the views on past blocks; to be called once, before anything but `executors` is used. */
   attach: (context: ExecutionContext, chain: Pick<ChainReader, 'head'>) => void
@@ -86,7 +95,7 @@ export function createNatives(
     },
     hasDue: async (head, slot) => {
       const next = following(head, slot)
-      return (await duty.due(next.parent, next)).length > 0
+      return isKeyWorkOpen(next.parent) || (await duty.due(next.parent, next)).length > 0
     },
     attach: (context, chain) => {
       attached = { context, chain }

@@ -7,17 +7,18 @@ import type { Predeploy } from '#node/evm/genesis.ts'
 import { fromHex } from '#node/evm/hex.ts'
 import { callingListRuntime } from '#shared/api/abi/calling-list.ts'
 import { feedRegistryRuntime } from '#shared/api/abi/feed-registry.ts'
+import { keyManagerRuntime } from '#shared/api/abi/key-manager.ts'
 import type { StorageWrite } from '#shared/codec/solidity-storage.ts'
 import type { CryptoSuite } from '#shared/crypto/suite.ts'
 import type { SourceSetSpec } from '#shared/oracle/set-storage.ts'
 import { feedRegistryGenesis, sortedSet } from '#shared/oracle/set-storage.ts'
-import { CALLING_LIST, FEED_REGISTRY } from '#shared/system.ts'
+import { CALLING_LIST, FEED_REGISTRY, KEY_MANAGER } from '#shared/system.ts'
 import { callingListGenesis } from '#shared/trigger/calling-list.ts'
 import type { Address, Hash } from '#shared/types.ts'
 
 const storageOf = (writes: readonly StorageWrite[]): ReadonlyMap<Hash, Hash> => new Map(writes.map(({ slot, value }) => [slot, value]))
 
-/** Calling list and feed registry as block 0 has them. */
+/** Calling list, feed registry and key manager as block 0 has them. */
 export function predeploys(
   genesisHash: Hash,
   sets: readonly SourceSetSpec[],
@@ -27,5 +28,6 @@ export function predeploys(
   return new Map([
     [CALLING_LIST, { code: fromHex(callingListRuntime), storage: storageOf(callingListGenesis(genesisHash)) }],
     [FEED_REGISTRY, { code: fromHex(feedRegistryRuntime), storage: storageOf(feedRegistryGenesis(genesisHash, sorted, suite)) }],
+    [KEY_MANAGER, { code: fromHex(keyManagerRuntime), storage: new Map() }],
   ])
 }
