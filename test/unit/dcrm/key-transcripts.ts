@@ -1,0 +1,79 @@
+/** Seeded runs of all protocols that make or move keys, each message as a hash: what the frozen transcripts are compared with. @module */
+import { concatBytes } from '#shared/bytes.ts'
+import type { DcrmBackend } from '#shared/dcrm/backend.ts'
+import { uintBytes } from '#shared/dcrm/hash.ts'
+import type { Tamper } from '#shared/dcrm/lockstep.ts'
+import { runLockstep } from '#shared/dcrm/lockstep.ts'
+import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
+import { recoveryMachine } from '#shared/dcrm/recovery.ts'
+import { reshareMachine } from '#shared/dcrm/reshare.ts'
+import type { KeyShare, Scheme } from '#shared/dcrm/types.ts'
+import { both, direct, flip, run, sharesOf, silent } from '#test/unit/dcrm/dkg-support.ts'
+import { seedOf, unhex } from '#test/unit/dcrm/support.ts'
+
+/** One line a message: round, sender, receiver or `*`, SHA-256 of the payload. */
+export type Transcript = readonly string[]
+
+const digest = (bytes: Uint8Array): string => unhex(nobleBackend.sha256(bytes))
+
+/** Runs with a tamper that also writes down what is sent. */
+function recorded<T>(
+  execute: (tamper: Tamper) => T,
+  tamper: Tamper = (_from, _round, sent) => sent,
+): Readonly<{ lines: Transcript; value: T }> {
+  const lines: string[] = []
+  const listen: Tamper = (from, round, sent) => {
+    if (sent.broadcast !== null) lines.push(`${round} ${from} * ${digest(sent.broadcast)}`)
+    for (const [to, payload] of sent.direct) lines.push(`${round} ${from} ${to} ${digest(payload)}`)
+    return sent
+  }
+  return { value: execute(both(tamper, listen)), lines }
+}
+
+const resultLine = ({ publicKey, secret, self }: KeyShare): string =>
+  `share ${self} ${digest(concatBytes(...publicKey.commitments, ...publicKey.publicShares, uintBytes(publicKey.epoch, 4), secret))}`
+
+/** Generation, a quarrelsome generation, refresh, resharing and recovery of one 2-of-3 key. */
+export function keyTranscripts(scheme: Scheme, backend: DcrmBackend): Readonly<Record<string, Transcript>> {
+  const options = { scheme, backend, word: 'golden' }
+  const dkg = recorded((tamper) => sharesOf(run({ ...options, tamper })))
+  const quarrel = both(
+    direct(3, [1], (bytes) => flip(bytes)),
+    silent(3, 4),
+  )
+  const extraction = recorded((tamper) => sharesOf(run({ ...options, tamper })), quarrel)
+  const bases = dkg.value
+  const refresh = recorded((tamper) => sharesOf(run({ ...options, word: 'golden refresh', bases, tamper })))
+  const old = (bases.get(1) as KeyShare).publicKey
+  const next = { ...old.descriptor, threshold: 3, members: [2, 4, 5, 6] }
+  const dealers = [1, 2]
+  const reshare = recorded((tamper) => {
+    const share = (self: number) => (dealers.includes(self) ? (bases.get(self) as KeyShare) : null)
+    const machine = (self: number) =>
+      reshareMachine({ backend, self, seed: seedOf(`golden reshare ${self}`), old, share: share(self), dealers, next })
+    return runLockstep(new Map([1, 2, 4, 5, 6].map((self) => [self, machine(self)])), tamper).outcomes
+  })
+  const recovery = recorded((tamper) => {
+    const machine = (self: number) =>
+      recoveryMachine({
+        backend,
+        self,
+        seed: seedOf(`golden recovery ${self}`),
+        publicKey: old,
+        share: self === 3 ? null : (bases.get(self) as KeyShare),
+        helpers: [1, 2],
+        lost: 3,
+      })
+    return runLockstep(new Map([1, 2, 3].map((self) => [self, machine(self)])), tamper).outcomes
+  })
+  const reshared = [...reshare.value.values()].flatMap((outcome) =>
+    outcome.kind === 'done' && outcome.result.share ? [outcome.result.share] : [],
+  )
+  return {
+    dkg: [...dkg.lines, ...[...dkg.value.values()].map(resultLine)],
+    extraction: [...extraction.lines, ...[...extraction.value.values()].map(resultLine)],
+    refresh: [...refresh.lines, ...[...refresh.value.values()].map(resultLine)],
+    reshare: [...reshare.lines, ...reshared.map(resultLine)],
+    recovery: recovery.lines,
+  }
+}
