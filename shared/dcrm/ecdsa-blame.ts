@@ -13,7 +13,7 @@ import { hashToScalar } from '#shared/dcrm/hash.ts'
 import { mod } from '#shared/dcrm/polynomial.ts'
 import type { Statement } from '#shared/dcrm/presign-reveal.ts'
 import type { Presignature } from '#shared/dcrm/presignature.ts'
-import { STATEMENT_BYTES } from '#shared/dcrm/presignature.ts'
+import { STATEMENT_BYTES, bondOf, pairsOf } from '#shared/dcrm/presignature.ts'
 import type { Fault, Inbox, RoundMachine, Step } from '#shared/dcrm/round.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 import { invariant } from '#shared/fault.ts'
@@ -119,7 +119,7 @@ function challenge(input: BlameInput, signer: PartyId, base: Point, points: read
   return hashToScalar(backend, group, 'ecdsa/blame', presignature.psid, signer, group.encode(context.nonce), group.encode(base), ...encoded)
 }
 
-function ownClaim(input: BlameInput): Readonly<{ claim: Claim; payload: Uint8Array }> {
+function ownClaim(input: BlameInput): Uint8Array {
   const { backend, presignature, context, self, phi, seed } = input
   const group = backend.secp256k1
   const blinding = createDrbg(backend, seed, 'ecdsa/blame').scalar(group)
@@ -133,10 +133,7 @@ function ownClaim(input: BlameInput): Readonly<{ claim: Claim; payload: Uint8Arr
   invariant(shown !== null, 'own statements are well formed')
   const response = mod(blinding + challenge(input, self, base, [...shown, ...commitments]) * phi, group.order)
   const statements = presignature.statements.flatMap(({ sent: out, received: back }) => [out, back])
-  return {
-    claim: { ...draft, response },
-    payload: concatBytes(...group.encodeAll(commitments), scalarBytes(response), ...statements),
-  }
+  return concatBytes(...group.encodeAll(commitments), scalarBytes(response), ...statements)
 }
 
 function decodeClaim(input: BlameInput, signer: PartyId, payload: Uint8Array): Claim | null {
@@ -172,7 +169,7 @@ function isProven(input: BlameInput, signer: PartyId, claim: Claim): boolean {
   })
 }
 
-/** One round: every signer proves. Ends with the cheaters named: by proof when their claim fails, by dispute when two contradict each other. */
+/** One round: every signer proves. Ends with the cheaters named: by proof when their claim fails or is not what they bound themselves to. */
 export function blameMachine(input: BlameInput): RoundMachine<BlameState, BlameResult> {
   const { set } = input.presignature
   const spec = {
@@ -189,7 +186,7 @@ export function blameMachine(input: BlameInput): RoundMachine<BlameState, BlameR
       kind: 'round',
       state: { round: 1 },
       spec,
-      send: { broadcast: ownClaim(input).payload, direct: new Map() },
+      send: { broadcast: ownClaim(input), direct: new Map() },
       faults: [],
     }),
     next: (_state, inbox) => judge(input, inbox),
@@ -202,25 +199,27 @@ function judge(input: BlameInput, inbox: Inbox): Step<BlameState, BlameResult> {
   const named = (accused: PartyId, kind: Fault['class'], code: string): void => {
     faults.push({ accused, class: kind, code, evidence: [{ round: 1, from: accused, to: null }] })
   }
-  const own = ownClaim(input).claim
   for (const id of presignature.set) {
     if (id === self) continue
     const payload = inbox.broadcasts.get(id)
     const claim = payload === undefined ? null : decodeClaim(input, id, payload)
     if (payload === undefined) named(id, 'absent', 'SIGNER_ABSENT')
     else if (claim === null) named(id, 'proof', 'CLAIM_MALFORMED')
-    else if (!agrees(own, self, claim, id)) named(id, 'dispute', 'STATEMENT_DIFFERS')
+    else if (!isBound(input, id, claim)) named(id, 'proof', 'STATEMENT_DIFFERS')
     else if (!isProven(input, id, claim)) named(id, 'proof', 'PARTIAL_WRONG')
   }
   const cheaters = [...new Set(faults.map(({ accused }) => accused))]
   return { kind: 'done', result: cheaters, faults }
 }
 
-/** Whether a peer claims to have told and heard what this signer heard and told. */
-function agrees(own: Claim, self: PartyId, claim: Claim, peer: PartyId): boolean {
+/** Whether a signer shows exactly what it and each peer confirmed to have told each other when they presigned. */
+function isBound({ backend, presignature }: BlameInput, signer: PartyId, claim: Claim): boolean {
+  const { psid, set, bonds } = presignature
   const none = new Uint8Array(0)
-  return (
-    equalBytes(claim.sent.get(self) ?? none, own.received.get(peer) ?? none) &&
-    equalBytes(claim.received.get(self) ?? none, own.sent.get(peer) ?? none)
-  )
+  return pairsOf(set).every((pair, index) => {
+    if (!pair.includes(signer)) return true
+    const peer = pair[0] === signer ? pair[1] : pair[0]
+    const shown = bondOf(backend, psid, [signer, peer], claim.sent.get(peer) ?? none, claim.received.get(peer) ?? none)
+    return equalBytes(shown, bonds[index] ?? none)
+  })
 }

@@ -12,7 +12,7 @@ import { lagrange, mod } from '#shared/dcrm/polynomial.ts'
 import type { Draft, Exchange, PresignRun, PresignState, PresignStep } from '#shared/dcrm/presign-state.ts'
 import { PRESIGN_ROUND, absentFaults, commitmentOf, directFault, presignAbort, presignRound, zetaPart } from '#shared/dcrm/presign-state.ts'
 import type { Presignature } from '#shared/dcrm/presignature.ts'
-import { STATEMENT_BYTES } from '#shared/dcrm/presignature.ts'
+import { STATEMENT_BYTES, bondOf, pairsOf } from '#shared/dcrm/presignature.ts'
 import type { Fault, Inbox } from '#shared/dcrm/round.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 import { invariant } from '#shared/fault.ts'
@@ -86,7 +86,15 @@ export function takeReveals(run: PresignRun, state: PresignState, inbox: Inbox):
   const broken = keys.findIndex((each) => !sumsToKey(run, each))
   if (broken >= 0) return trace(run, { ...state, round: PRESIGN_ROUND.trace, keys, broken })
   const next: PresignState = { ...state, round: PRESIGN_ROUND.agree, ready }
-  return presignRound(run, next, 'agree', 32 * input.count, { broadcast: ready.map(({ certificate }) => certificate) })
+  return presignRound(run, next, 'agree', agreementBytes(run) * input.count, { broadcast: ready.map((each) => agreementOf(run, each)) })
+}
+
+/** A certificate and one bond per peer. */
+const agreementBytes = ({ peers }: PresignRun): number => 32 * (1 + peers.length)
+
+function agreementOf({ input, self }: PresignRun, { psid, certificate, statements }: Presignature): Uint8Array {
+  const bonds = statements.map(({ peer, sent, received }) => bondOf(input.backend, psid, [self, peer], sent, received))
+  return concatBytes(certificate, ...bonds)
 }
 
 type Opened = Readonly<{ statements: ReadonlyMap<PartyId, Statement>; faults: readonly Fault[] }>
@@ -193,6 +201,7 @@ function assemble(
       received: statementBytes(inbox, peer, index),
     })),
     certificate: hashItems(backend, 'presig/ok', draft.psid, idsBytes(set), listBytes(opened)),
+    bonds: [],
   }
 }
 
@@ -207,20 +216,56 @@ function sumsToKey({ input }: PresignRun, keys: ReadonlyMap<PartyId, Point>): bo
   )
 }
 
-/** All confirm the same digests. */
+/** What one signer confirmed about one draft: the certificate, and by peer its bond. */
+type Agreement = Readonly<{ certificate: Uint8Array; bonds: ReadonlyMap<PartyId, Uint8Array> }>
+
+function agreementAt(run: PresignRun, inbox: Inbox, id: PartyId, index: number): Agreement {
+  const size = agreementBytes(run)
+  const bytes = inbox.broadcasts.get(id)?.subarray(index * size, (index + 1) * size) ?? new Uint8Array(0)
+  const others = run.input.set.filter((other) => other !== id)
+  const bonds = others.map((other, at) => [other, bytes.slice(32 * (at + 1), 32 * (at + 2))] as const)
+  return { certificate: bytes.slice(0, 32), bonds: new Map(bonds) }
+}
+
+const bondAt = (agreements: ReadonlyMap<PartyId, Agreement>, from: PartyId, to: PartyId): Uint8Array =>
+  agreements.get(from)?.bonds.get(to) ?? new Uint8Array(0)
+
+/**
+ * All confirm the same digests, and the two of each pair the same bond. Two others that contradict each other end the run too, but which of them
+ * lies is for the honest one to say.
+ */
 export function takeAgreements(run: PresignRun, state: PresignState, inbox: Inbox): PresignStep {
   const absent = absentFaults(run, inbox, PRESIGN_ROUND.agree, true)
   if (absent !== null) return presignAbort('SIGNER_ABSENT', absent)
-  const own = concatBytes(...state.ready.map(({ certificate }) => certificate))
-  const faults = run.peers
-    .filter((peer) => !equalBytes(inbox.broadcasts.get(peer) ?? new Uint8Array(0), own))
-    .map((accused): Fault => ({
-      accused,
-      class: 'dispute',
-      code: 'PRESIGNATURE_DIFFERS',
-      evidence: [{ round: PRESIGN_ROUND.agree, from: accused, to: null }],
+  const { input, self, peers } = run
+  const pairs = pairsOf(input.set)
+  const agreed = state.ready.map((_, index) => new Map(input.set.map((id) => [id, agreementAt(run, inbox, id, index)])))
+  const differing = peers.filter((peer) =>
+    agreed.some((agreements, index) => {
+      const isSame = equalBytes(
+        agreements.get(peer)?.certificate ?? new Uint8Array(0),
+        state.ready[index]?.certificate ?? new Uint8Array(0),
+      )
+      return !isSame || !equalBytes(bondAt(agreements, peer, self), bondAt(agreements, self, peer))
+    }),
+  )
+  const isBound = agreed.every((agreements) =>
+    pairs.every(([low, high]) => equalBytes(bondAt(agreements, low, high), bondAt(agreements, high, low))),
+  )
+  if (isBound && differing.length === 0) {
+    const result = state.ready.map((presignature, index) => ({
+      ...presignature,
+      bonds: pairs.map(([low, high]) => bondAt(agreed[index] ?? new Map(), low, high)),
     }))
-  return faults.length > 0 ? presignAbort('PRESIGNATURE_DIFFERS', faults) : { kind: 'done', result: state.ready, faults: [] }
+    return { kind: 'done', result, faults: [] }
+  }
+  const faults = differing.map((accused): Fault => ({
+    accused,
+    class: 'dispute',
+    code: 'PRESIGNATURE_DIFFERS',
+    evidence: [{ round: PRESIGN_ROUND.agree, from: accused, to: null }],
+  }))
+  return presignAbort('PRESIGNATURE_DIFFERS', faults)
 }
 
 /** Shows this party's parts of the sharing of zero for one broken draft, which is dead anyway. */
