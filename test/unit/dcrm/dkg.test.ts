@@ -5,14 +5,15 @@
  */
 import { describe, expect, it } from 'vitest'
 import { keyCertificate } from '#shared/dcrm/certificate.ts'
+import { childKey } from '#shared/dcrm/derive.ts'
 import type { DkgResult } from '#shared/dcrm/dkg-state.ts'
 import { dkgMachine } from '#shared/dcrm/dkg.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
 import { evaluateInExponent } from '#shared/dcrm/polynomial.ts'
 import type { KeyShare, PartyId } from '#shared/dcrm/types.ts'
-import { ed25519_FROST } from '@noble/curves/ed25519.js'
-import { schnorr_FROST } from '@noble/curves/secp256k1.js'
-import { unhex } from '#test/unit/dcrm/support.ts'
+import { ed25519, ed25519_FROST } from '@noble/curves/ed25519.js'
+import { schnorr, schnorr_FROST, secp256k1 } from '@noble/curves/secp256k1.js'
+import { seedOf, unhex } from '#test/unit/dcrm/support.ts'
 import type { Run } from '#test/unit/dcrm/dkg-support.ts'
 import { broadcast, expectSound, faultsAt, inputOf, interpolated, resultsOf, run, sharesOf, silent } from '#test/unit/dcrm/dkg-support.ts'
 
@@ -31,22 +32,37 @@ describe('an honest run', () => {
     expect(unhex(result?.certificate as Uint8Array)).toBe(unhex(keyCertificate(nobleBackend, (result as DkgResult).share.publicKey)))
     for (const id of members) expect(faultsAt(outcomes, id)).toEqual([])
   })
-  it('gives what noble’s FROST accepts as its own', () => {
-    for (const [scheme, peer] of [
-      ['taproot', schnorr_FROST],
-      ['ed25519', ed25519_FROST],
-    ] as const) {
-      const shares = sharesOf(run({ scheme, word: 'peer' }))
-      for (const [id, { publicKey, secret }] of shares) {
-        const identifier = (each: PartyId) => peer.Identifier.fromNumber(each)
-        const group = {
-          signers: { min: 2, max: 3 },
-          commitments: [...publicKey.commitments],
-          verifyingShares: Object.fromEntries([1, 2, 3].map((each, index) => [identifier(each), publicKey.publicShares[index]])),
-        } as Parameters<typeof peer.validateSecret>[1]
-        const share = { identifier: identifier(id), signingShare: scheme === 'ed25519' ? secret.toReversed() : secret }
-        expect(() => peer.validateSecret(share, group)).not.toThrow()
-      }
+  it.each([
+    ['taproot', schnorr_FROST],
+    ['ed25519', ed25519_FROST],
+  ] as const)('gives %s shares that noble’s FROST accepts as its own and signs with', (scheme, peer) => {
+    const shares = sharesOf(run({ scheme, word: 'peer' }))
+    const { publicKey } = shares.get(1) as KeyShare
+    const identifier = (each: PartyId) => peer.Identifier.fromNumber(each)
+    const little = (bytes: Uint8Array) => (scheme === 'ed25519' ? bytes.toReversed() : bytes)
+    const group = {
+      signers: { min: 2, max: 3 },
+      commitments: [...publicKey.commitments],
+      verifyingShares: Object.fromEntries([1, 2, 3].map((each, index) => [identifier(each), publicKey.publicShares[index]])),
+    } as Parameters<typeof peer.validateSecret>[1]
+    const secretOf = (id: PartyId) => ({ identifier: identifier(id), signingShare: little((shares.get(id) as KeyShare).secret) })
+    for (const id of [1, 2, 3]) expect(() => peer.validateSecret(secretOf(id), group)).not.toThrow()
+    const message = seedOf('message')
+    for (const set of [
+      [1, 2],
+      [2, 3],
+    ]) {
+      const commits = set.map((id) => peer.commit(secretOf(id)))
+      const list = commits.map(({ commitments }) => commitments)
+      const partials = set.map((id, index) => [
+        identifier(id),
+        peer.signShare(secretOf(id), group, (commits[index] as (typeof commits)[0]).nonces, list, message),
+      ])
+      const signature = peer.aggregate(group, list, message, Object.fromEntries(partials) as Record<string, Uint8Array>)
+      const key = publicKey.commitments[0] as Uint8Array
+      const isValid =
+        scheme === 'taproot' ? schnorr.verify(signature, message, key.slice(1)) : ed25519.verify(signature, message, key, { zip215: false })
+      expect(isValid).toBe(true)
     }
   })
   it('takes five rounds without quarrels', () => {
@@ -117,6 +133,25 @@ describe('2 rogue keys', () => {
     expect(faultsAt(outcomes, 1)).toContain('3 proof POSSESSION_UNPROVEN')
     expect(resultsOf(outcomes)[0]?.share.publicKey.commitments[0]).toEqual(honest)
   })
+  it('a rushing dealer cannot make the key its own: what it shows instead of its commitment fails proof and shares', () => {
+    const group = nobleBackend.ed25519
+    const seen: Uint8Array[] = []
+    const outcomes = run({
+      tamper: (from, round, sent) => {
+        if (round !== 4 || sent.broadcast === null) return sent
+        if (from !== 3) seen.push(sent.broadcast.slice(0, 32))
+        if (from !== 3) return sent
+        const others = seen.map((bytes) => group.negate(group.decode(bytes) as NonNullable<ReturnType<typeof group.decode>>))
+        const rogue = others.reduce((sum, point) => group.add(sum, point), group.mulBase(5n))
+        return { ...sent, broadcast: new Uint8Array([...group.encode(rogue), ...sent.broadcast.slice(32)]) }
+      },
+    })
+    expect(seen).toHaveLength(2)
+    const key = resultsOf(outcomes)[0]?.share.publicKey.commitments[0] as Uint8Array
+    expect(unhex(key)).not.toBe(unhex(group.encode(group.mulBase(5n))))
+    expect(key).toEqual(resultsOf(run())[0]?.share.publicKey.commitments[0])
+    for (const id of [1, 2]) expect(faultsAt(outcomes, id)).toContain('3 proof POSSESSION_UNPROVEN')
+  })
   it('a proof of possession from another session or of another dealer does not count', () => {
     for (const [word, from] of [
       ['other', 3],
@@ -153,10 +188,36 @@ describe('3 key bias by late abort', () => {
   })
 })
 
-describe('a descriptor that is wrong', () => {
-  it('never reaches the protocol', () => {
-    expect(() => dkgMachine(inputOf(1, { members: [0, 1, 2] }))).toThrow('descriptor')
+describe('4 share indices', () => {
+  it.each([
+    ['zero', [0, 1, 2]],
+    ['a repeated one', [1, 1, 2]],
+    ['out of order', [2, 1, 3]],
+    ['beyond a registry number', [1, 2, 65536]],
+    ['the group order', [1, 2, Number(nobleBackend.ed25519.order)]],
+    ['a fraction', [1, 1.5, 2]],
+  ])('with %s never reach the protocol', (_name, members) => {
+    expect(() => dkgMachine(inputOf(1, { members }))).toThrow('descriptor')
+  })
+  it('are those of members only', () => {
     expect(() => dkgMachine(inputOf(9, {}))).toThrow('members')
+  })
+})
+
+describe('22 the Taproot output key of a generated key', () => {
+  it('commits to no script, whatever a dealer does', () => {
+    const group = nobleBackend.secp256k1
+    const lie = broadcast(3, 4, (bytes) => new Uint8Array([...group.encode(group.mulBase(5n)), ...bytes.slice(33)]))
+    for (const tamper of [lie, silent(3, 4), silent(3, 1)]) {
+      const { publicKey } = (resultsOf(run({ scheme: 'taproot', tamper }))[0] as DkgResult).share
+      const path = { purpose: 'generic', subject: new Uint8Array(32) } as const
+      const child = childKey(nobleBackend, 'taproot', publicKey.descriptor.requestId, publicKey.commitments[0] as Uint8Array, path)
+      const internal = child?.internal.slice(1) as Uint8Array
+      // BIP341 with noble: lift_x(internal) + TapTweak(internal)·G, no root.
+      const tweak = BigInt(`0x${unhex(schnorr.utils.taggedHash('TapTweak', internal))}`)
+      const output = schnorr.utils.lift_x(BigInt(`0x${unhex(internal)}`)).add(secp256k1.Point.BASE.multiply(tweak))
+      expect(unhex(child?.signingKey as Uint8Array)).toBe(unhex(output.toBytes().slice(1)))
+    }
   })
 })
 
