@@ -1,0 +1,76 @@
+/**
+ * Agreement on the broadcasts of a round without trusting the relay: each party echoes the digests it holds. Unequal echoes bring out the signed
+ * originals, which either complete the view or prove their sender two-faced; a second echo settles it. Source: Goldwasser and Lindell 2005.
+ * @module
+ */
+import { bytesToHex, concatBytes, equalBytes } from '#shared/bytes.ts'
+import { decodePayload } from '#shared/dcrm/codec.ts'
+import type { Envelope } from '#shared/dcrm/envelope.ts'
+import { envelopeDigest, envelopePlace } from '#shared/dcrm/envelope.ts'
+import { uintBytes } from '#shared/dcrm/hash.ts'
+import type { SessionContext, SessionState } from '#shared/dcrm/session-types.ts'
+import type { PartyId } from '#shared/dcrm/types.ts'
+
+/** Stands for a broadcast that is not here. */
+const NOTHING = new Uint8Array(32)
+const ENTRY_BYTES = 2 + 32
+
+/** The accepted broadcast of a party in the present round; it must follow from the same agreed past. */
+export function broadcastOf<State>(state: SessionState<State>, from: PartyId): Envelope | null {
+  const envelope = state.accepted.get(placeOf(state, 'broadcast', from, null, 0))
+  return envelope !== undefined && equalBytes(envelope.previous, state.chain) ? envelope : null
+}
+
+/** Place of a message of the present round. */
+export function placeOf<State>(state: SessionState<State>, kind: Envelope['kind'], from: PartyId, to: PartyId | null, seq: number): string {
+  const { id, spec } = state
+  return envelopePlace({ id, round: spec?.round ?? 0, kind, from, to, seq, epoch: 0, previous: NOTHING, payload: NOTHING })
+}
+
+/** Digests of the broadcasts this party holds, by sender. */
+export function viewOf<State, Result>(context: SessionContext<State, Result>, state: SessionState<State>): Uint8Array {
+  const entries = (state.spec?.broadcastFrom ?? []).map((from) => {
+    const envelope = broadcastOf(state, from)
+    return concatBytes(uintBytes(from, 2), envelope === null ? NOTHING : envelopeDigest(context.backend, envelope))
+  })
+  return concatBytes(...entries)
+}
+
+/** Echoes of others in the present round, by sender. `seq` 0 is the first echo, 1 the second. */
+export function echoesOf<State, Result>(
+  { plan }: SessionContext<State, Result>,
+  state: SessionState<State>,
+  seq: 0 | 1,
+): ReadonlyMap<PartyId, Uint8Array> {
+  const echoes = new Map<PartyId, Uint8Array>()
+  for (const { id } of plan.parties) {
+    const envelope = state.accepted.get(placeOf(state, 'echo', id, null, seq))
+    if (envelope !== undefined && id !== plan.self && equalBytes(envelope.previous, state.chain)) echoes.set(id, envelope.payload)
+  }
+  return echoes
+}
+
+/** Originals others seem not to have: what this party holds where an echo differs. */
+export function missingElsewhere<State, Result>(
+  context: SessionContext<State, Result>,
+  state: SessionState<State>,
+  echoes: Iterable<Uint8Array>,
+): readonly Envelope[] {
+  const senders = state.spec?.broadcastFrom ?? []
+  const wanted = new Set<PartyId>()
+  for (const echo of echoes) {
+    const digests = decodePayload(echo, (reader) =>
+      senders.map((id) => ({ id: reader.uint(2), digest: bytesToHex(reader.bytes(32)), at: id })),
+    )
+    for (const { at, digest } of digests ?? []) {
+      const envelope = broadcastOf(state, at)
+      if (envelope !== null && bytesToHex(envelopeDigest(context.backend, envelope)) !== digest) wanted.add(at)
+    }
+  }
+  return [...wanted].flatMap((from) => broadcastOf(state, from) ?? [])
+}
+
+/** Size of an echo. */
+export function echoBytes(senders: number): number {
+  return senders * ENTRY_BYTES
+}

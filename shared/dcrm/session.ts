@@ -1,0 +1,396 @@
+/**
+ * One run of a protocol among parties that trust neither the relay nor each other, as a pure step machine. It opens the session, carries the
+ * rounds of any `RoundMachine` in signed envelopes, seals direct messages, makes parties agree on broadcasts, minds deadlines and brings in the
+ * next relay when one stalls. The shell keeps the order of effects: what must be durable comes first. Source: docs/dcrm.md, sessions.
+ * @module
+ */
+import { concatBytes, equalBytes } from '#shared/bytes.ts'
+import type { DcrmBackend } from '#shared/dcrm/backend.ts'
+import { createDrbg } from '#shared/dcrm/drbg.ts'
+import type { EnvelopeCrypto } from '#shared/dcrm/envelope-crypto.ts'
+import { SEAL_BYTES, messageKey } from '#shared/dcrm/envelope-crypto.ts'
+import type { Envelope, UnsignedEnvelope } from '#shared/dcrm/envelope.ts'
+import { associatedData, encodeEnvelope, envelopeDigest, envelopePlace } from '#shared/dcrm/envelope.ts'
+import { hashItems } from '#shared/dcrm/hash.ts'
+import { openIdOf, sessionIdOf } from '#shared/dcrm/ids.ts'
+import { isSized } from '#shared/dcrm/lockstep.ts'
+import type { Fault, Inbox, Outgoing, Step } from '#shared/dcrm/round.ts'
+import { broadcastOf, echoesOf, missingElsewhere, placeOf, viewOf } from '#shared/dcrm/session-echo.ts'
+import { takeEnvelope } from '#shared/dcrm/session-intake.ts'
+import type {
+  OwnKeys,
+  SessionContext,
+  SessionEffect,
+  SessionEvent,
+  SessionPlan,
+  SessionState,
+  SessionStep,
+} from '#shared/dcrm/session-types.ts'
+import type { PartyId } from '#shared/dcrm/types.ts'
+import { invariant } from '#shared/fault.ts'
+
+const OPENING_BYTES = 96
+const EMPTY_CHAIN = new Uint8Array(32)
+
+/** A session that has not started. */
+export function createSession<State, Result>(
+  plan: SessionPlan<State, Result>,
+  keys: OwnKeys,
+  crypto: EnvelopeCrypto,
+  backend: DcrmBackend,
+): Readonly<{ context: SessionContext<State, Result>; state: SessionState<State> }> {
+  invariant(plan.parties.some(({ id }) => id === plan.self) && plan.relayCount > 0, 'a party takes part in its session over some relay')
+  const openId = openIdOf(backend, plan.subject)
+  const state: SessionState<State> = {
+    phase: 'idle',
+    phaseSinceMs: 0,
+    id: openId,
+    reach: 0,
+    reachedInMs: -1,
+    accepted: new Map(),
+    sent: [],
+    early: [],
+    secrets: new Map(),
+    machineSeed: createDrbg(backend, plan.seed, 'session/machine').bytes(32),
+    spec: null,
+    inner: null,
+    chain: EMPTY_CHAIN,
+    reported: [],
+    accused: [],
+  }
+  return { context: { plan, keys, crypto, backend, openId }, state }
+}
+
+/** A session in motion while one event is handled. */
+class Turn<State, Result> {
+  readonly context: SessionContext<State, Result>
+  readonly nowMs: number
+  readonly effects: SessionEffect<Result>[] = []
+  state: SessionState<State>
+
+  constructor(context: SessionContext<State, Result>, state: SessionState<State>, nowMs: number) {
+    this.context = context
+    this.state = state
+    this.nowMs = nowMs
+  }
+
+  set(change: Partial<SessionState<State>>): void {
+    this.state = { ...this.state, ...change }
+  }
+
+  enter(phase: SessionState<State>['phase']): void {
+    this.set({ phase, phaseSinceMs: this.nowMs })
+  }
+
+  isLate(): boolean {
+    return this.nowMs - this.state.phaseSinceMs >= this.context.plan.roundTimeoutMs
+  }
+
+  /** Signs, keeps and sends to every relay in reach. */
+  send(unsigned: Omit<UnsignedEnvelope, 'epoch' | 'from' | 'id' | 'previous'>): void {
+    const { plan, keys, crypto, backend } = this.context
+    const whole = { ...unsigned, epoch: plan.subject.epoch, from: plan.self, id: this.state.id, previous: this.state.chain }
+    const envelope: Envelope = { ...whole, signature: crypto.sign(keys.signSecret, envelopeDigest(backend, whole)) }
+    const bytes = encodeEnvelope(envelope)
+    const accepted = new Map([...this.state.accepted, [envelopePlace(envelope), envelope]])
+    this.set({ sent: [...this.state.sent, bytes], accepted })
+    for (let relay = 0; relay <= this.state.reach; relay++) this.effects.push({ kind: 'send', relay, envelope: bytes })
+  }
+
+  end(code: string, absent: readonly PartyId[] = []): void {
+    this.effects.push({ kind: 'aborted', code, absent })
+    this.enter('over')
+    this.forget()
+  }
+
+  /** Secrets of a session end with it. */
+  forget(): void {
+    this.set({ inner: null, secrets: new Map(), machineSeed: new Uint8Array(32) })
+  }
+}
+
+/** Advances a session by one event. */
+export function stepSession<State, Result>(
+  context: SessionContext<State, Result>,
+  state: SessionState<State>,
+  event: SessionEvent,
+): SessionStep<State, Result> {
+  const turn = new Turn(context, state, event.nowMs)
+  if (event.kind === 'start' && state.phase === 'idle') start(turn)
+  else if (event.kind === 'envelope' && state.phase !== 'over') admit(turn, event.bytes)
+  if (turn.state.phase === 'idle' || turn.state.phase === 'over') return { state: turn.state, effects: turn.effects }
+  if (event.kind === 'tick') reachFurther(turn)
+  advance(turn)
+  return { state: turn.state, effects: turn.effects }
+}
+
+function admit<State, Result>(turn: Turn<State, Result>, bytes: Uint8Array): void {
+  const { state, effects } = takeEnvelope(turn.context, turn.state, bytes)
+  turn.state = state
+  turn.effects.push(...effects)
+}
+
+function start<State, Result>(turn: Turn<State, Result>): void {
+  const { plan, openId, crypto } = turn.context
+  turn.effects.push({ kind: 'join', openId })
+  if (!plan.hasOpening) return begin(turn)
+  const drbg = openingDrbg(turn.context)
+  turn.enter('opening')
+  const payload = concatBytes(drbg.nonce, crypto.agreementKey(drbg.ephemeral), plan.descriptorHash)
+  turn.send({ round: 0, kind: 'broadcast', to: null, seq: 0, payload })
+}
+
+/** Nonce and ephemeral secret of this party; recomputed rather than kept. */
+function openingDrbg<State, Result>({
+  backend,
+  plan,
+}: SessionContext<State, Result>): Readonly<{ nonce: Uint8Array; ephemeral: Uint8Array }> {
+  const drbg = createDrbg(backend, plan.seed, 'session/opening')
+  return { nonce: drbg.bytes(32), ephemeral: drbg.bytes(32) }
+}
+
+/** After half of a phase's time the next relay is told everything too. */
+function reachFurther<State, Result>(turn: Turn<State, Result>): void {
+  const { plan } = turn.context
+  const { phaseSinceMs, reach, reachedInMs, sent } = turn.state
+  if (turn.nowMs - phaseSinceMs < plan.roundTimeoutMs / 2 || reach + 1 >= plan.relayCount || reachedInMs === phaseSinceMs) return
+  turn.set({ reach: reach + 1, reachedInMs: phaseSinceMs })
+  for (const envelope of sent) turn.effects.push({ kind: 'send', relay: reach + 1, envelope })
+}
+
+/** Goes on as far as what is here allows. */
+function advance<State, Result>(turn: Turn<State, Result>): void {
+  for (let phase: string | null = null; turn.state.phase !== 'over';) {
+    const before = `${turn.state.phase}/${turn.state.spec?.round ?? 0}`
+    if (before === phase) return
+    phase = before
+    if (turn.state.phase === 'opening') tryOpening(turn)
+    else if (turn.state.phase === 'round') tryRound(turn)
+    else if (turn.state.phase === 'echo') tryEcho(turn, 0)
+    else if (turn.state.phase === 'exchange') tryExchange(turn)
+    else tryEcho(turn, 1)
+  }
+}
+
+type Opening = Readonly<{ id: PartyId; nonce: Uint8Array; ephemeral: Uint8Array; descriptorHash: Uint8Array }>
+
+function openingsOf<State, Result>(turn: Turn<State, Result>): readonly Opening[] {
+  const { plan, openId } = turn.context
+  return plan.parties.flatMap(({ id }) => {
+    const place = envelopePlace({
+      id: openId,
+      round: 0,
+      kind: 'broadcast',
+      from: id,
+      to: null,
+      seq: 0,
+      epoch: 0,
+      previous: EMPTY_CHAIN,
+      payload: EMPTY_CHAIN,
+    })
+    const payload = turn.state.accepted.get(place)?.payload
+    if (payload?.length !== OPENING_BYTES) return []
+    return [{ id, nonce: payload.slice(0, 32), ephemeral: payload.slice(32, 64), descriptorHash: payload.slice(64) }]
+  })
+}
+
+/** With all openings here the session has its id; nothing secret was said before. */
+function tryOpening<State, Result>(turn: Turn<State, Result>): void {
+  const { plan, keys, crypto, backend, openId } = turn.context
+  const openings = openingsOf(turn)
+  if (openings.length < plan.parties.length) {
+    if (turn.isLate())
+      turn.end(
+        'OPENING_INCOMPLETE',
+        absentAmong(
+          turn,
+          openings.map(({ id }) => id),
+        ),
+      )
+    return
+  }
+  const differing = openings.filter(({ descriptorHash }) => !equalBytes(descriptorHash, plan.descriptorHash))
+  if (differing.length > 0)
+    return turn.end(
+      'DESCRIPTOR_DIFFERS',
+      differing.map(({ id }) => id),
+    )
+  const { ephemeral } = openingDrbg(turn.context)
+  const secrets = new Map<PartyId, { ephemeral: Uint8Array; registered: Uint8Array }>()
+  for (const { id, sealKey } of plan.parties) {
+    const theirs = openings.find((opening) => opening.id === id)
+    if (id === plan.self || theirs === undefined) continue
+    const fresh = crypto.agree(ephemeral, theirs.ephemeral)
+    const registered = crypto.agree(keys.sealSecret, sealKey)
+    if (fresh === null || registered === null) return turn.end('AGREEMENT_ZERO', [id])
+    secrets.set(id, { ephemeral: fresh, registered })
+  }
+  turn.set({
+    id: sessionIdOf(
+      backend,
+      openId,
+      openings.map(({ nonce }) => nonce),
+    ),
+    secrets,
+  })
+  const { early } = turn.state
+  turn.set({ early: [] })
+  begin(turn)
+  for (const bytes of early) admit(turn, bytes)
+}
+
+const absentAmong = <State, Result>({ context }: Turn<State, Result>, present: readonly PartyId[]): readonly PartyId[] =>
+  context.plan.parties.map(({ id }) => id).filter((id) => !present.includes(id))
+
+function begin<State, Result>(turn: Turn<State, Result>): void {
+  turn.set({ chain: hashItems(turn.context.backend, 'chain', turn.state.id) })
+  take(turn, machineOf(turn).start())
+}
+
+const machineOf = <State, Result>({ context, state }: Turn<State, Result>) => context.plan.machine(state.id, state.machineSeed)
+
+/** Acts on a step of the protocol: disputes first, then faults, then what comes next. */
+function take<State, Result>(turn: Turn<State, Result>, step: Step<State, Result>): void {
+  for (const { accused, class: kind, code } of step.faults) if (kind === 'dispute') turn.effects.push({ kind: 'dispute', accused, code })
+  for (const fault of step.faults) turn.effects.push({ kind: 'fault', fault, evidence: evidenceOf(turn.state, fault) })
+  if (step.kind === 'done') {
+    turn.effects.push({ kind: 'done', result: step.result })
+    turn.enter('over')
+    return turn.forget()
+  }
+  if (step.kind === 'aborted')
+    return turn.end(
+      step.code,
+      step.faults.filter(({ class: kind }) => kind === 'absent').map(({ accused }) => accused),
+    )
+  turn.set({ spec: step.spec, inner: step.state, reported: [] })
+  turn.enter('round')
+  sendRound(turn, step.spec.round, step.send)
+}
+
+function evidenceOf<State>(state: SessionState<State>, fault: Fault): readonly Uint8Array[] {
+  return fault.evidence.flatMap(({ round, from, to }) => {
+    const kind = to === null ? ('broadcast' as const) : ('direct' as const)
+    const place = envelopePlace({ id: state.id, round, kind, from, to, seq: 0, epoch: 0, previous: EMPTY_CHAIN, payload: EMPTY_CHAIN })
+    const envelope = state.accepted.get(place)
+    return envelope === undefined ? [] : [encodeEnvelope(envelope)]
+  })
+}
+
+function sendRound<State, Result>(turn: Turn<State, Result>, round: number, { broadcast, direct }: Outgoing): void {
+  const { plan, crypto } = turn.context
+  if (broadcast !== null) turn.send({ round, kind: 'broadcast', to: null, seq: 0, payload: broadcast })
+  for (const [to, plain] of direct) {
+    const secrets = turn.state.secrets.get(to)
+    invariant(secrets !== undefined, 'direct messages go to parties of an opened session')
+    const { key, nonce } = messageKey(crypto, secrets, turn.state.id, plan.self, to, round)
+    const unsigned = { round, kind: 'direct' as const, to, seq: 0 }
+    const data = associatedData({
+      ...unsigned,
+      epoch: plan.subject.epoch,
+      from: plan.self,
+      id: turn.state.id,
+      previous: turn.state.chain,
+      payload: EMPTY_CHAIN,
+    })
+    turn.send({ ...unsigned, payload: crypto.seal(key, nonce, plain, data) })
+  }
+}
+
+/** Decrypted direct messages of the round, by sender; what does not open or has another size was never sent. */
+function directsOf<State, Result>(turn: Turn<State, Result>): ReadonlyMap<PartyId, Uint8Array> {
+  const { plan, crypto } = turn.context
+  const { spec, secrets, id, chain } = turn.state
+  const directs = new Map<PartyId, Uint8Array>()
+  for (const from of spec?.directFrom ?? []) {
+    const envelope = turn.state.accepted.get(placeOf(turn.state, 'direct', from, plan.self, 0))
+    const pair = secrets.get(from)
+    if (envelope === undefined || pair === undefined || !equalBytes(envelope.previous, chain)) continue
+    if (spec === null || !isSealedSize(envelope.payload.length, spec.directSize)) continue
+    const { key, nonce } = messageKey(crypto, pair, id, from, plan.self, envelope.round)
+    const plain = crypto.open(key, nonce, envelope.payload, associatedData({ ...envelope, payload: EMPTY_CHAIN }))
+    if (plain !== null && isSized(plain, spec.directSize)) directs.set(from, plain)
+  }
+  return directs
+}
+
+const isSealedSize = (length: number, size: number | Readonly<{ min: number; max: number }>): boolean =>
+  typeof size === 'number' ? length === size + SEAL_BYTES : length >= size.min + SEAL_BYTES && length <= size.max + SEAL_BYTES
+
+function tryRound<State, Result>(turn: Turn<State, Result>): void {
+  const { spec } = turn.state
+  invariant(spec !== null, 'a round has a specification')
+  const directs = spec.directFrom.filter((from) => turn.state.accepted.has(placeOf(turn.state, 'direct', from, turn.context.plan.self, 0)))
+  const broadcasts = spec.broadcastFrom.filter((from) => broadcastOf(turn.state, from) !== null)
+  report(turn, [...new Set([...directs, ...broadcasts])])
+  const isWhole = directs.length === spec.directFrom.length && broadcasts.length === spec.broadcastFrom.length
+  if (!isWhole && !turn.isLate()) return
+  if (!spec.isEchoed) return finishRound(turn)
+  turn.enter('echo')
+  turn.send({ round: spec.round, kind: 'echo', to: null, seq: 0, payload: viewOf(turn.context, turn.state) })
+}
+
+function report<State, Result>(turn: Turn<State, Result>, parties: readonly PartyId[]): void {
+  const { spec, reported } = turn.state
+  for (const party of parties) {
+    const mark = String(party)
+    if (spec === null || reported.includes(mark)) continue
+    turn.effects.push({ kind: 'progress', round: spec.round, name: spec.name, party })
+    turn.set({ reported: [...turn.state.reported, mark] })
+  }
+}
+
+/** Equal echoes of all settle a round; unequal ones bring out originals and a second echo, which must be equal. */
+function tryEcho<State, Result>(turn: Turn<State, Result>, seq: 0 | 1): void {
+  const { context, state } = turn
+  const echoes = echoesOf(context, state, seq)
+  const own = state.accepted.get(placeOf(state, 'echo', context.plan.self, null, seq))?.payload
+  invariant(own !== undefined, 'a party echoes before it waits for echoes')
+  const isEqual = [...echoes.values()].every((echo) => equalBytes(echo, own))
+  const isWhole = echoes.size === context.plan.parties.length - 1
+  if (!isWhole && !turn.isLate()) return
+  // Whoever spoke must also agree: going on without its echo would let a split view make it look like a cheater.
+  const mute = (state.spec?.broadcastFrom ?? []).filter(
+    (id) => id !== context.plan.self && broadcastOf(state, id) !== null && !echoes.has(id),
+  )
+  if (mute.length > 0) return turn.end('ECHO_INCOMPLETE', mute)
+  if (isEqual) return finishRound(turn)
+  if (seq === 1) return turn.end('VIEWS_DIFFER', [])
+  forwardOriginals(turn, echoes)
+}
+
+function forwardOriginals<State, Result>(turn: Turn<State, Result>, echoes: ReadonlyMap<PartyId, Uint8Array>): void {
+  const { spec } = turn.state
+  invariant(spec !== null, 'a round has a specification')
+  for (const original of missingElsewhere(turn.context, turn.state, echoes.values()))
+    turn.send({ round: spec.round, kind: 'forward', to: null, seq: original.from, payload: encodeEnvelope(original) })
+  for (const [from] of echoes) {
+    const echo = turn.state.accepted.get(placeOf(turn.state, 'echo', from, null, 0))
+    if (echo !== undefined) turn.send({ round: spec.round, kind: 'forward', to: null, seq: 0x10000 + from, payload: encodeEnvelope(echo) })
+  }
+  turn.enter('exchange')
+}
+
+/** Originals have half of a phase's time to arrive; then every party says again what it holds. */
+function tryExchange<State, Result>(turn: Turn<State, Result>): void {
+  const { spec, phaseSinceMs } = turn.state
+  invariant(spec !== null, 'a round has a specification')
+  if (turn.nowMs - phaseSinceMs < turn.context.plan.roundTimeoutMs / 2) return
+  turn.enter('second echo')
+  turn.send({ round: spec.round, kind: 'echo', to: null, seq: 1, payload: viewOf(turn.context, turn.state) })
+}
+
+/** Hands what is agreed to the protocol. */
+function finishRound<State, Result>(turn: Turn<State, Result>): void {
+  const { spec, inner, chain } = turn.state
+  invariant(spec !== null && inner !== null, 'a round has a state')
+  const view = viewOf(turn.context, turn.state)
+  const broadcasts = new Map<PartyId, Uint8Array>()
+  for (const from of spec.broadcastFrom) {
+    const envelope = broadcastOf(turn.state, from)
+    if (envelope !== null && isSized(envelope.payload, spec.broadcastSize)) broadcasts.set(from, envelope.payload)
+  }
+  const inbox: Inbox = { broadcasts, directs: directsOf(turn) }
+  if (spec.isEchoed) turn.set({ chain: hashItems(turn.context.backend, 'chain', chain, spec.round, view) })
+  take(turn, machineOf(turn).next(inner, inbox))
+}
