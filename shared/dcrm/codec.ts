@@ -41,7 +41,8 @@ export class PayloadReader {
   bytes(length: number): Uint8Array {
     const end = this.#offset + length
     if (end > this.#bytes.length) this.#isBroken = true
-    const part = this.#isBroken ? new Uint8Array(length) : this.#bytes.slice(this.#offset, end)
+    // A copy whatever the input is: the slice of a Node buffer would share its memory.
+    const part = this.#isBroken ? new Uint8Array(length) : new Uint8Array(this.#bytes.subarray(this.#offset, end))
     this.#offset = end
     return part
   }

@@ -6,7 +6,7 @@
  */
 import { concatBytes } from '#shared/bytes.ts'
 import type { DcrmBackend, Scalar } from '#shared/dcrm/backend.ts'
-import { bitOf } from '#shared/dcrm/bit-matrix.ts'
+import { bitOf, wordsOf } from '#shared/dcrm/bit-matrix.ts'
 import type { Drbg } from '#shared/dcrm/drbg.ts'
 import { encodeItems, hashItems, hashToScalar } from '#shared/dcrm/hash.ts'
 import { OT_CHOICE_BYTES, OT_MESSAGE_BYTES, OT_ROWS, extendAsReceiver, extendAsSender } from '#shared/dcrm/ot-extension.ts'
@@ -91,8 +91,7 @@ export function voleSend(
   const { order } = backend.secp256k1
   const rows = extendAsSender(backend, pair.asSender, name, received)
   if (rows === null) return null
-  const delta = new Uint32Array(4)
-  for (let word = 0; word < 4; word++) delta[word] = new DataView(pair.asSender.delta.slice().buffer).getUint32(4 * word, true)
+  const delta = wordsOf(pair.asSender.delta)
   const mask = drbg.scalar(backend.secp256k1)
   const columns = [...inputs, mask] as const
   const corrections = new Uint8Array(CORRECTION_BYTES)
