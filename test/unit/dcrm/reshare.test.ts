@@ -124,6 +124,15 @@ describe('resharing', () => {
       expect(named(outcomes.get(6))).toEqual(['1 proof ANSWER_WRONG'])
     }
   })
+  it('one right answer does not excuse a wrong one beside it', () => {
+    for (const at of [31, 63]) {
+      const tamper = both(
+        direct(1, 1, [4, 6], (bytes) => flip(bytes)),
+        broadcast(1, 3, (bytes) => flip(bytes, at)),
+      )
+      expect(named(reshare({ tamper }).outcomes.get(8))).toEqual(['1 proof ANSWER_WRONG'])
+    }
+  })
   it('as many complaints as the new threshold reject a dealer before it has to show so many values', () => {
     const { outcomes } = reshare({ tamper: direct(1, 1, [2, 4, 6], (bytes) => flip(bytes)) })
     expect(named(outcomes.get(8))).toEqual(['1 proof DEALER_REJECTED'])
