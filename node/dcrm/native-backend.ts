@@ -119,10 +119,13 @@ function nativeSecp256k1(addon: Secp256k1Addon): Secp256k1 {
   }
 }
 
+/** The same bytes without the habits of a Buffer, whose `slice` is no copy. */
+const plain = ({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array => new Uint8Array(buffer, byteOffset, byteLength)
+
 const digest =
   (algorithm: string) =>
   (data: Uint8Array): Uint8Array =>
-    hash(algorithm, data, 'buffer')
+    plain(hash(algorithm, data, 'buffer'))
 
 /** The fastest backend this host has. */
 export function createNativeBackend(): DcrmBackend {
@@ -132,6 +135,6 @@ export function createNativeBackend(): DcrmBackend {
     ed25519: nobleBackend.ed25519,
     sha256: digest('sha256'),
     sha512: digest('sha512'),
-    shake256: (data, outputLength) => hash('shake256', data, { outputEncoding: 'buffer', outputLength }),
+    shake256: (data, outputLength) => plain(hash('shake256', data, { outputEncoding: 'buffer', outputLength })),
   }
 }

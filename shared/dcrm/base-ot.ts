@@ -47,8 +47,10 @@ export function receiveBaseOt(context: BaseOtContext, drbg: Drbg): Readonly<{ st
   const others = exponents.map(() => group.mulBase(drbg.scalar(group)))
   const encodedOthers = group.encodeAll(others)
   const chosen = exponents.map((exponent, index) => {
-    const hidden = hashToPoint(context, bitOf(choices, index), index, encodedOthers[index] ?? new Uint8Array(0))
-    return group.add(group.mulBase(exponent), group.negate(hidden))
+    const encoded = encodedOthers[index] ?? new Uint8Array(0)
+    // Both branches, because the number of attempts shows in the time it takes and the branch is a bit of Δ.
+    const hidden = [hashToPoint(context, 0, index, encoded), hashToPoint(context, 1, index, encoded)] as const
+    return group.add(group.mulBase(exponent), group.negate(hidden[bitOf(choices, index)]))
   })
   const points = chosen.flatMap((point, index) => {
     const other = others[index] ?? point

@@ -58,6 +58,7 @@ export type PairSetupInput = Readonly<{
 }>
 
 type Offer = Readonly<{ state: BaseOtReceiver; message: Uint8Array; nonce: Uint8Array }>
+/** `received`: the peer's whole offer. */
 type Answered = Readonly<{ sent: BaseOtSent; theirNonce: Uint8Array; received: Uint8Array }>
 
 export type PairSetupState = Readonly<{
@@ -124,7 +125,7 @@ function takeOffers(input: PairSetupInput, state: PairSetupState, inbox: Inbox):
     const received = payload.subarray(0, BASE_OT_BYTES)
     const sent = sendBaseOt(contextOf(input, peer, self), received, createDrbg(backend, seed, `setup/answer/${peer}`))
     if (sent === null) faults.push(faultOf(inbox, peer, 'OFFER_MALFORMED', ROUND.offer, self))
-    else answered.set(peer, { sent, theirNonce: payload.slice(BASE_OT_BYTES), received })
+    else answered.set(peer, { sent, theirNonce: payload.slice(BASE_OT_BYTES), received: payload })
   }
   if (faults.length > 0) return { kind: 'aborted', code: 'SETUP_FAILED', faults }
   const direct = new Map([...answered].map(([peer, { sent }]) => [peer, sent.message]))
@@ -150,7 +151,8 @@ function takeAnswers(input: PairSetupInput, state: PairSetupState, inbox: Inbox)
       asReceiver: { keys0: ours.sent.keys0, keys1: ours.sent.keys1 },
       zero: zeroSecret(input, peer, offer.nonce, ours.theirNonce),
     })
-    digests.set(peer, transcript(input, peer, { ours: [offer.message, ours.sent.message], theirs: [ours.received, answer] }))
+    const sides: Sides = { ours: [concatBytes(offer.message, offer.nonce), ours.sent.message], theirs: [ours.received, answer] }
+    digests.set(peer, transcript(input, peer, sides))
   }
   if (faults.length > 0) return { kind: 'aborted', code: 'SETUP_FAILED', faults }
   return roundStep(input, { ...state, round: ROUND.confirm, pairs, digests }, 'confirm', 32, digests)
@@ -164,7 +166,7 @@ function zeroSecret({ backend, sid, self }: PairSetupInput, peer: PartyId, own: 
 
 type Sides = Readonly<{ ours: readonly [Uint8Array, Uint8Array]; theirs: readonly [Uint8Array, Uint8Array] }>
 
-/** Digest of all four messages of a pair, the same for both. */
+/** Digest of both offers and both answers of a pair, nonces included, the same for both. */
 function transcript({ backend, sid, self }: PairSetupInput, peer: PartyId, { ours, theirs }: Sides): Uint8Array {
   const [low, high] = self < peer ? [ours, theirs] : [theirs, ours]
   return hashItems(backend, 'setup/transcript', sid, Math.min(self, peer), Math.max(self, peer), ...low, ...high)

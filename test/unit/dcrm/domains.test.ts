@@ -1,0 +1,142 @@
+/**
+ * Domains of every hash in a run of base transfers, extension and VOLE, read back from what was hashed. Secret parts are left out before they
+ * are compared, so that only the public name of an evaluation can tell two apart. @module
+ */
+import { describe, expect, it } from 'vitest'
+import { createNativeBackend } from '#node/dcrm/native-backend.ts'
+import type { DcrmBackend } from '#shared/dcrm/backend.ts'
+import { createDrbg } from '#shared/dcrm/drbg.ts'
+import { runLockstep } from '#shared/dcrm/lockstep.ts'
+import { pairSetupMachine } from '#shared/dcrm/pair-setup.ts'
+import type { PartyId } from '#shared/dcrm/types.ts'
+import { voleFinish, voleReceive, voleSend } from '#shared/dcrm/vole.ts'
+import { seedOf, unhex } from '#test/unit/dcrm/support.ts'
+
+const PREFIX = 'FUSION-DCRM/v1/'
+const native = createNativeBackend()
+
+/** Items of an encoding and what follows the last whole one. */
+function itemsOf(data: Uint8Array): Readonly<{ tag: string; items: readonly string[]; rest: Uint8Array }> | null {
+  const parts: Uint8Array[] = []
+  let at = 0
+  while (at + 4 <= data.length && parts.length < 8) {
+    const length = Buffer.from(data).readUInt32BE(at)
+    if (at + 4 + length > data.length) break
+    parts.push(data.slice(at + 4, at + 4 + length))
+    at += 4 + length
+  }
+  const tag = Buffer.from(parts[0] ?? []).toString()
+  return tag.startsWith(PREFIX)
+    ? { tag: tag.slice(PREFIX.length), items: parts.slice(1).map((part) => unhex(part)), rest: data.slice(at) }
+    : null
+}
+
+/** Which items of a tag are its public name; the others are content. */
+const NAME_ITEMS: Readonly<Record<string, readonly number[]>> = {
+  'base-ot/point': [0, 1, 2, 4],
+  'base-ot/key': [0, 1],
+  'ot/column': [1, 2],
+  'ot/chi': [0],
+  'vole/gadget': [0, 1, 2, 3],
+  'vole/row': [0],
+  'vole/theta': [0, 1],
+  'vole/mu': [0],
+  'setup/direction': [0, 1, 2],
+  'setup/zero': [0, 1, 2],
+  'setup/transcript': [0, 1, 2],
+  drbg: [0, 1, 2],
+}
+
+/** A backend that notes what it hashes: names by tag, and inputs without a tag. */
+function noting(names: Map<string, string[]>, untagged: string[]): DcrmBackend {
+  const note = (data: Uint8Array): void => {
+    const read = itemsOf(data)
+    if (read === null) {
+      untagged.push(unhex(native.sha256(data)))
+      return
+    }
+    const { tag, items, rest } = read
+    const name = (NAME_ITEMS[tag] ?? []).map((index) => items[index])
+    if (tag === 'vole/row') name.push(unhex(rest.slice(0, 4)))
+    names.set(tag, [...(names.get(tag) ?? []), name.join(' ')])
+  }
+  const hashed =
+    <Rest extends readonly unknown[]>(hash: (data: Uint8Array, ...rest: Rest) => Uint8Array) =>
+    (data: Uint8Array, ...rest: Rest): Uint8Array => {
+      note(data)
+      return hash(data, ...rest)
+    }
+  return { ...native, sha256: hashed(native.sha256), sha512: hashed(native.sha512), shake256: hashed(native.shake256) }
+}
+
+describe('13 one name, one evaluation', () => {
+  const names = new Map<PartyId, Map<string, string[]>>([
+    [1, new Map()],
+    [2, new Map()],
+  ])
+  const untagged = new Map<PartyId, string[]>([
+    [1, []],
+    [2, []],
+  ])
+  const backendOf = (id: PartyId): DcrmBackend => noting(names.get(id) ?? new Map(), untagged.get(id) ?? [])
+  const set = [1, 2]
+  const machines = set.map((self) => {
+    const input = { backend: backendOf(self), self, set, sid: seedOf('sid'), seed: seedOf(`seed ${self}`) }
+    return [self, pairSetupMachine(input)] as const
+  })
+  const { outcomes } = runLockstep(new Map(machines))
+  const pairOf = (id: PartyId) => {
+    const outcome = outcomes.get(id)
+    const pair = outcome?.kind === 'done' ? outcome.result.get(3 - id) : undefined
+    if (pair === undefined) throw new Error('the setup ends well')
+    return pair
+  }
+  const finished = [
+    { sender: 1, receiver: 2, run: 'a' },
+    { sender: 2, receiver: 1, run: 'a' },
+    { sender: 1, receiver: 2, run: 'b' },
+  ].map(({ sender, receiver, run }) => {
+    const contextOf = (id: PartyId) => {
+      const common = { keyId: seedOf('key'), epoch: 0, sender, receiver }
+      return { ...common, backend: backendOf(id), name: seedOf(`${run} ${sender} ${receiver}`) }
+    }
+    const drbgOf = (id: PartyId) => createDrbg(backendOf(id), seedOf(`vole ${id}`), `${run} ${sender}`)
+    const asked = voleReceive(contextOf(receiver), pairOf(receiver), drbgOf(receiver))
+    const sent = voleSend(contextOf(sender), pairOf(sender), asked.message, [1n, 2n], drbgOf(sender))
+    return voleFinish(contextOf(receiver), asked.state, sent?.message ?? new Uint8Array(0))
+  })
+  /** How often each name of a tag was used, as the set of counts. */
+  const usesOf = (id: PartyId, tag: string): readonly number[] => {
+    const counts = new Map<string, number>()
+    for (const name of names.get(id)?.get(tag) ?? []) counts.set(name, (counts.get(name) ?? 0) + 1)
+    return [...new Set(counts.values())].toSorted((left, right) => left - right)
+  }
+
+  it('holds for a run that ends well', () => {
+    expect(finished.every((shares) => shares !== null)).toBe(true)
+  })
+  it('reads back every tag that was used, and no other', () => {
+    for (const id of set) expect([...(names.get(id)?.keys() ?? [])].toSorted()).toEqual(Object.keys(NAME_ITEMS).toSorted())
+  })
+  it.each(set)('names each evaluation of party %i once', (id) => {
+    // Two keys of one index are two evaluations of one name; the sender makes two pads of a row from q and q ⊕ Δ.
+    const twice = new Map([
+      ['base-ot/key', [1, 2]],
+      ['ot/column', [1, 2]],
+      ['vole/row', [1, 2]],
+      // The name of one's own direction is made again when the answer comes.
+      ['setup/direction', [1, 2]],
+    ])
+    const once = [...(names.get(id)?.keys() ?? [])].filter((tag) => !twice.has(tag) && tag !== 'vole/gadget')
+    expect(once.filter((tag) => usesOf(id, tag).join() !== '1')).toEqual([])
+    for (const [tag, uses] of twice) expect([tag, usesOf(id, tag)]).toEqual([tag, uses])
+  })
+  it('hashes without a tag only whole messages, each once per side', () => {
+    // Six matrices U and corrections ã: three runs, two messages each, seen by both.
+    for (const id of set) {
+      const inputs = untagged.get(id) ?? []
+      expect(new Set(inputs).size).toBe(inputs.length)
+      expect(inputs.length).toBe(6)
+    }
+  })
+})
