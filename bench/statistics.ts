@@ -13,3 +13,12 @@ export function spreadOf(name: string, samples: readonly number[]): Spread {
   const sorted = samples.map(Math.round).toSorted((left, right) => left - right)
   return { name, samples: sorted.length, p50: percentile(sorted, 50), p99: percentile(sorted, 99), max: sorted.at(-1) ?? null }
 }
+
+/** Median with the tenth and ninetieth percentile of samples that are fractions. */
+export type Range = Readonly<{ samples: number; p10: number | null; p50: number | null; p90: number | null }>
+
+/** Summary of samples, to a tenth. */
+export function rangeOf(samples: readonly number[]): Range {
+  const sorted = samples.map((sample) => Math.round(sample * 10) / 10).toSorted((left, right) => left - right)
+  return { samples: sorted.length, p10: percentile(sorted, 10), p50: percentile(sorted, 50), p90: percentile(sorted, 90) }
+}
