@@ -172,6 +172,10 @@ function isProven(input: BlameInput, signer: PartyId, claim: Claim): boolean {
 /** One round: every signer proves. Ends with the cheaters named: by proof when their claim fails or is not what they bound themselves to. */
 export function blameMachine(input: BlameInput): RoundMachine<BlameState, BlameResult> {
   const { set } = input.presignature
+  invariant(
+    set.every((id) => input.partials.has(id)),
+    'blame follows a round in which all partials arrived',
+  )
   const spec = {
     round: 1,
     name: 'blame',
