@@ -7,14 +7,16 @@
 /** Words from bytes, four each, little-endian. `bytes.length` is a multiple of 4. */
 export function wordsOf(bytes: Uint8Array): Uint32Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  return Uint32Array.from({ length: bytes.length / 4 }, (_, index) => view.getUint32(4 * index, true))
+  const words = new Uint32Array(bytes.length / 4)
+  for (let index = 0; index < words.length; index++) words[index] = view.getUint32(4 * index, true)
+  return words
 }
 
 /** The inverse of `wordsOf`. */
 export function bytesOfWords(words: Uint32Array): Uint8Array {
   const bytes = new Uint8Array(4 * words.length)
   const view = new DataView(bytes.buffer)
-  for (const [index, word] of words.entries()) view.setUint32(4 * index, word, true)
+  for (let index = 0; index < words.length; index++) view.setUint32(4 * index, words[index] ?? 0, true)
   return bytes
 }
 

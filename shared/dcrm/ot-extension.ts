@@ -17,7 +17,6 @@ export const OT_ROWS = 416
 /** Words of a column: ξ bits and 128 bits that mask the check. */
 const COLUMN_WORDS = 17
 const COLUMN_BYTES = 4 * COLUMN_WORDS
-const ROW_WORDS = OT_COLUMNS / 32
 /** Bytes of a base transfer's key. */
 export const OT_KEY_BYTES = 32
 /** Bytes of the receiver's random choice string. */
@@ -111,9 +110,4 @@ export function extendAsSender(
     }
   }
   return difference === 0 ? transposeColumns(columns, OT_COLUMNS, COLUMN_WORDS, OT_ROWS / 32) : null
-}
-
-/** Bytes of row `index`, 16. */
-export function rowBytes(rows: Uint32Array, index: number): Uint8Array {
-  return bytesOfWords(rows.subarray(index * ROW_WORDS, (index + 1) * ROW_WORDS))
 }
