@@ -14,10 +14,11 @@ import { seedOf, unhex } from '#test/unit/dcrm/support.ts'
 /** One line a message: round, sender, receiver or `*`, SHA-256 of the payload. */
 export type Transcript = readonly string[]
 
-const digest = (bytes: Uint8Array): string => unhex(nobleBackend.sha256(bytes))
+/** SHA-256 in hex. */
+export const digest = (bytes: Uint8Array): string => unhex(nobleBackend.sha256(bytes))
 
 /** Runs with a tamper that also writes down what is sent. */
-function recorded<T>(
+export function recorded<T>(
   execute: (tamper: Tamper) => T,
   tamper: Tamper = (_from, _round, sent) => sent,
 ): Readonly<{ lines: Transcript; value: T }> {
