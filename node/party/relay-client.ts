@@ -1,0 +1,52 @@
+/** Talks to one relay for one session: posts envelopes, reads what is new. A relay that fails is tried again later; it is never trusted. @module */
+import * as z from 'zod'
+import type { PartyId } from '#shared/dcrm/types.ts'
+
+const REQUEST_TIMEOUT_MS = 8000
+const ANSWER_BYTES_MAX = 24 * 1024 * 1024
+const zPage = z.object({
+  envelopes: z.array(z.object({ cursor: z.int().nonnegative(), bytes: z.base64() })).max(256),
+  next: z.int().nonnegative(),
+})
+
+export type RelayClient = Readonly<{
+  url: string
+  /** Resolves to whether the relay has the envelope now. Never throws. */
+  post: (envelope: Uint8Array) => Promise<boolean>
+  /** Envelopes since the last call; empty when the relay fails. Never throws. */
+  read: () => Promise<readonly Uint8Array[]>
+}>
+
+/** A client for the session `openId` (hex without prefix), reading as party `self`. */
+export function createRelayClient(url: string, openId: string, self: PartyId, signal: AbortSignal): RelayClient {
+  const base = `${url.replace(/\/$/, '')}/v1/sessions/${openId}/envelopes`
+  let after = 0
+  const request = (target: string, init: RequestInit): Promise<Response> =>
+    fetch(target, { ...init, signal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]) })
+  return {
+    url,
+    post: async (envelope) => {
+      try {
+        const body = Uint8Array.from(envelope)
+        const response = await request(base, { method: 'POST', body, headers: { 'content-type': 'application/octet-stream' } })
+        await response.body?.cancel()
+        // A taken place is an answer too: another envelope of ours is there, and sending again changes nothing.
+        return response.ok || response.status === 409
+      } catch {
+        return false
+      }
+    },
+    read: async () => {
+      try {
+        const response = await request(`${base}?after=${after}&to=${self}`, {})
+        const text = response.ok ? await response.text() : ''
+        if (text === '' || text.length > ANSWER_BYTES_MAX) return []
+        const page = zPage.parse(JSON.parse(text))
+        after = Math.max(after, page.next)
+        return page.envelopes.map(({ bytes }) => new Uint8Array(Buffer.from(bytes, 'base64')))
+      } catch {
+        return []
+      }
+    },
+  }
+}

@@ -1,0 +1,111 @@
+/** The relay machine inside a party's process: the fallback when the edge's is away. Same surface as the edge's. @module */
+import { createServer } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { DcrmBackend } from '#shared/dcrm/backend.ts'
+import type { EnvelopeCrypto } from '#shared/dcrm/envelope-crypto.ts'
+import { ENVELOPE_BYTES_MAX } from '#shared/dcrm/envelope.ts'
+import type { Mailbox } from '#shared/dcrm/relay.ts'
+import { RELAY_LIMITS, entriesAfter, putEntry, relayEntry } from '#shared/dcrm/relay.ts'
+import type { PartyId } from '#shared/dcrm/types.ts'
+
+const SESSIONS_MAX = 256
+const PATH = /^\/v1\/sessions\/([0-9a-f]{64})\/envelopes$/
+const STATUS = { STORED: 201, SAME: 200, TAKEN: 409, FULL: 413 } as const
+
+export type RelayServer = Readonly<{ url: string; close: () => Promise<void> }>
+
+async function bodyOf(request: IncomingMessage): Promise<Uint8Array | null> {
+  const parts: Buffer[] = []
+  let length = 0
+  for await (const part of request) {
+    length += (part as Buffer).length
+    if (length > ENVELOPE_BYTES_MAX) return null
+    parts.push(part as Buffer)
+  }
+  return new Uint8Array(Buffer.concat(parts))
+}
+
+function answer(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+  response.end(JSON.stringify(body))
+}
+
+export type RelayOptions = Readonly<{
+  host: string
+  port: number
+  /** A registered party's signing key. */
+  keyOf: (party: PartyId) => Uint8Array | null
+  crypto: EnvelopeCrypto
+  backend: DcrmBackend
+  nowMs: () => number
+}>
+
+type Sessions = Map<string, Mailbox>
+
+async function put(
+  options: RelayOptions,
+  sessions: Sessions,
+  id: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { keyOf, crypto, backend, nowMs } = options
+  const bytes = await bodyOf(request)
+  if (bytes === null) return answer(response, 413, { code: 'ENVELOPE_TOO_LARGE', limit: ENVELOPE_BYTES_MAX })
+  const entry = relayEntry(bytes, keyOf, crypto, backend)
+  if (typeof entry === 'string') return answer(response, 422, { code: entry })
+  for (const [old, { openedAtMs }] of sessions) if (nowMs() - openedAtMs > RELAY_LIMITS.lifetimeMs) sessions.delete(old)
+  const mailbox = sessions.get(id) ?? { entries: [], bytes: 0, openedAtMs: nowMs() }
+  if (!sessions.has(id) && sessions.size >= SESSIONS_MAX) return answer(response, 503, { code: 'RELAY_FULL' })
+  const { mailbox: next, outcome } = putEntry(mailbox, entry)
+  sessions.set(id, next)
+  answer(response, STATUS[outcome], { code: outcome })
+}
+
+function list(sessions: Sessions, id: string, query: URLSearchParams, response: ServerResponse): void {
+  const after = Number(query.get('after') ?? 0)
+  const to = query.get('to')
+  if (!Number.isSafeInteger(after) || after < 0) return answer(response, 400, { code: 'CURSOR_INVALID' })
+  const mailbox = sessions.get(id) ?? { entries: [], bytes: 0, openedAtMs: 0 }
+  const { entries, next } = entriesAfter(mailbox, after, to === null ? null : Number(to))
+  const envelopes = entries.map(({ cursor, entry: { round, kind, from, bytes } }) => ({
+    cursor,
+    round,
+    kind,
+    from,
+    bytes: Buffer.from(bytes).toString('base64'),
+  }))
+  answer(response, 200, { envelopes, next })
+}
+
+/** Serves until closed; port 0 picks one. */
+export async function startRelayServer(options: RelayOptions): Promise<RelayServer> {
+  const sessions: Sessions = new Map()
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? '/', 'http://relay')
+    const id = PATH.exec(url.pathname)?.[1]
+    if (id === undefined) return answer(response, 404, { code: 'NOT_FOUND' })
+    if (request.method === 'GET') return list(sessions, id, url.searchParams, response)
+    if (request.method !== 'POST') return answer(response, 405, { code: 'METHOD_NOT_ALLOWED' })
+    put(options, sessions, id, request, response).catch(() => response.destroy())
+  })
+  server.requestTimeout = 15_000
+  await listen(server, options.port, options.host)
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : options.port
+  return { url: `http://${options.host}:${port}`, close: () => closeServer(server) }
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((done) => {
+    server.close(() => done())
+    server.closeAllConnections()
+  })
+}
+
+function listen(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((done, fail) => {
+    server.once('error', fail)
+    server.listen(port, host, done)
+  })
+}

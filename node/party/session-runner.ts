@@ -1,0 +1,153 @@
+/**
+ * Drives one session: events in, effects out, in the order the machine gives them. What must be durable is written before the next effect is
+ * looked at. Source: docs/dcrm.md, sessions.
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import { nativeEnvelopeCrypto } from '#node/dcrm/envelope-crypto.ts'
+import type { Custody } from '#node/party/custody.ts'
+import type { RelayClient } from '#node/party/relay-client.ts'
+import { createRelayClient } from '#node/party/relay-client.ts'
+import { bytesToHex } from '#shared/bytes.ts'
+import type { DcrmBackend } from '#shared/dcrm/backend.ts'
+import type { Fault } from '#shared/dcrm/round.ts'
+import type { SessionContext, SessionEffect, SessionEvent, SessionPlan, SessionState } from '#shared/dcrm/session-types.ts'
+import { createSession, stepSession } from '#shared/dcrm/session.ts'
+import type { PartyId } from '#shared/dcrm/types.ts'
+import type { Hash } from '#shared/types.ts'
+
+const TICK_MS = 250
+/** How often the first relay is asked, and the others. */
+const POLL_MS = 150
+const POLL_OTHERS_MS = 1000
+const POST_TRIES = 20
+const POST_RETRY_MS = 500
+
+/** A proven fault with its encoded envelopes. */
+export type Accusation = Readonly<{ fault: Fault; evidence: readonly Uint8Array[] }>
+export type SessionEnd<Result> = Readonly<{ accusations: readonly Accusation[]; openId: Hash }> &
+  (Readonly<{ kind: 'done'; result: Result }> | Readonly<{ kind: 'aborted'; code: string; absent: readonly PartyId[] }>)
+
+export type SessionJob<State, Result> = Readonly<{
+  /** Key and epoch the session is for: where disputes belong. */
+  key: Hash
+  plan: Omit<SessionPlan<State, Result>, 'seed' | 'relayCount'>
+  /** Relay URLs in the order all parties use. */
+  relays: readonly string[]
+  onProgress: (round: string, party: PartyId) => void
+}>
+
+export type RunnerParts = Readonly<{ custody: Custody; backend: DcrmBackend; signal: AbortSignal; nowMs: () => number }>
+
+/** Runs a session to its end. Refuses one this party has spoken in before: its secrets of then are gone. */
+export async function runSession<State, Result>(parts: RunnerParts, job: SessionJob<State, Result>): Promise<SessionEnd<Result>> {
+  const { custody, backend } = parts
+  const plan = { ...job.plan, seed: new Uint8Array(randomBytes(32)), relayCount: job.relays.length }
+  const { context, state } = createSession<State, Result>(plan, custody.identity().keys, nativeEnvelopeCrypto, backend)
+  const openId = bytesToHex(context.openId)
+  if (custody.hasJoined(context.openId)) return { kind: 'aborted', code: 'ALREADY_JOINED', absent: [], accusations: [], openId }
+  return new Running(parts, job, context, state).run()
+}
+
+class Running<State, Result> {
+  readonly #parts: RunnerParts
+  readonly #job: SessionJob<State, Result>
+  readonly #context: SessionContext<State, Result>
+  readonly #stop = new AbortController()
+  readonly #relays: readonly RelayClient[]
+  readonly #accusations: Accusation[] = []
+  readonly #openId: Hash
+  #state: SessionState<State>
+  #finish: (end: SessionEnd<Result>) => void = () => undefined
+  #fail: (cause: unknown) => void = () => undefined
+
+  constructor(parts: RunnerParts, job: SessionJob<State, Result>, context: SessionContext<State, Result>, state: SessionState<State>) {
+    this.#parts = parts
+    this.#job = job
+    this.#context = context
+    this.#state = state
+    this.#openId = bytesToHex(context.openId)
+    const signal = AbortSignal.any([parts.signal, this.#stop.signal])
+    this.#relays = job.relays.map((url) => createRelayClient(url, this.#openId.slice(2), job.plan.self, signal))
+  }
+
+  async run(): Promise<SessionEnd<Result>> {
+    const ended = new Promise<SessionEnd<Result>>((done, fail) => {
+      this.#finish = done
+      this.#fail = fail
+    })
+    const timers = [
+      setInterval(() => this.#step({ kind: 'tick', nowMs: this.#parts.nowMs() }), TICK_MS),
+      ...this.#relays.map((relay, index) => this.#poll(relay, index === 0 ? POLL_MS : POLL_OTHERS_MS)),
+    ]
+    const onAbort = (): void => this.#finish({ kind: 'aborted', code: 'STOPPED', absent: [], accusations: [], openId: this.#openId })
+    this.#parts.signal.addEventListener('abort', onAbort)
+    try {
+      this.#step({ kind: 'start', nowMs: this.#parts.nowMs() })
+      return await ended
+    } finally {
+      for (const timer of timers) clearInterval(timer)
+      this.#parts.signal.removeEventListener('abort', onAbort)
+      // Envelopes still on their way belong to parties that are not done yet.
+      setTimeout(() => this.#stop.abort(), 5000).unref()
+    }
+  }
+
+  #poll(relay: RelayClient, everyMs: number): NodeJS.Timeout {
+    let isBusy = false
+    return setInterval(() => {
+      if (isBusy) return
+      isBusy = true
+      void relay.read().then((envelopes) => {
+        isBusy = false
+        for (const bytes of envelopes) this.#step({ kind: 'envelope', bytes, nowMs: this.#parts.nowMs() })
+      })
+    }, everyMs)
+  }
+
+  #step(event: SessionEvent): void {
+    try {
+      const { state, effects } = stepSession(this.#context, this.#state, event)
+      this.#state = state
+      for (const effect of effects) this.#perform(effect)
+    } catch (cause) {
+      this.#fail(cause)
+    }
+  }
+
+  #perform(effect: SessionEffect<Result>): void {
+    const { custody } = this.#parts
+    const { key, plan } = this.#job
+    switch (effect.kind) {
+      case 'join':
+        custody.join(effect.openId)
+        break
+      case 'dispute':
+        custody.dispute(key, plan.subject.epoch, effect.accused, effect.code)
+        break
+      case 'send':
+        void this.#post(effect.relay, effect.envelope)
+        break
+      case 'progress':
+        this.#job.onProgress(effect.name, effect.party)
+        break
+      case 'fault':
+        this.#accusations.push({ fault: effect.fault, evidence: effect.evidence })
+        break
+      case 'done':
+        this.#finish({ kind: 'done', result: effect.result, accusations: this.#accusations, openId: this.#openId })
+        break
+      case 'aborted':
+        this.#finish({ kind: 'aborted', code: effect.code, absent: effect.absent, accusations: this.#accusations, openId: this.#openId })
+        break
+    }
+  }
+
+  async #post(index: number, envelope: Uint8Array): Promise<void> {
+    const relay = this.#relays[index]
+    for (let attempt = 0; relay !== undefined && attempt < POST_TRIES && !this.#stop.signal.aborted; attempt++) {
+      if (await relay.post(envelope)) return
+      await new Promise((done) => setTimeout(done, POST_RETRY_MS))
+    }
+  }
+}
