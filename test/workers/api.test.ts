@@ -99,13 +99,13 @@ describe('bad input', () => {
       '/v1/feeds/1/latest',
     ])
       expect([path, (await get(path)).status]).toEqual([path, 400])
-    for (const path of [
-      '/v1/nothing',
-      `/v1/triggers/0x${'ab'.repeat(32)}`,
-      `/v1/feeds/0x${'ab'.repeat(32)}/latest`,
-      `/v1/intents/0x${'ab'.repeat(32)}`,
+    for (const [path, code] of [
+      ['/v1/nothing', 'METHOD_UNKNOWN'],
+      [`/v1/triggers/0x${'ab'.repeat(32)}`, 'NOT_FOUND'],
+      [`/v1/feeds/0x${'ab'.repeat(32)}/latest`, 'NOT_FOUND'],
+      [`/v1/intents/0x${'ab'.repeat(32)}`, 'NOT_FOUND'],
     ])
-      expect([path, (await get(path)).status]).toEqual([path, 404])
+      expect(await (await get(path ?? '')).json()).toMatchObject({ status: 404, code })
   })
 
   it('points at the fault inside a trigger', async () => {

@@ -4,6 +4,7 @@
  * @module
  */
 import { mkdtempSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { composeNode } from '#node/compose.ts'
@@ -223,6 +224,33 @@ describe('a validator under garbage', () => {
       expect(await one.network.request(node, kind, noise('tx', 100))).toBeNull()
       expect(await one.network.request(node, kind, new Uint8Array(0))).toBeNull()
     }
+  })
+
+  it('outlives bytes that are no protocol on both of its ports', async () => {
+    const thrown: unknown[] = []
+    const note = (cause: unknown): number => thrown.push(cause)
+    process.on('uncaughtException', note).on('unhandledRejection', note)
+    const p2p = /\/tcp\/(\d+)/.exec(String(started()['p2p']))?.[1] ?? ''
+    const rpcPort = String(started()['rpc'])
+    const upgrade = 'GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n'
+    const key = 'sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n'
+    for (const [port, opening] of [
+      [p2p, ''],
+      [p2p, '\x13/multistream/1.0.0\n\x07/noise\n'],
+      [rpcPort, ''],
+      [rpcPort, 'POST / HTTP/1.1\r\ncontent-length: -1\r\n\r\n'],
+      [rpcPort, upgrade + key],
+    ] as const) {
+      const socket = connect(Number(port), '127.0.0.1').on('error', () => undefined)
+      const closed = new Promise((resolve) => socket.once('close', resolve))
+      socket.resume().write(concatBytes(utf8ToBytes(opening), noise('tx', 4000)))
+      await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 1000))])
+      socket.destroy()
+    }
+    expect(await rpc('net_version')).toBe(String(CHAIN_ID))
+    await attacker()
+    process.off('uncaughtException', note).off('unhandledRejection', note)
+    expect(thrown).toEqual([])
   })
 
   it('has stayed up: it makes blocks, takes transactions, and nothing of it was thrown', async () => {

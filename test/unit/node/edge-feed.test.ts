@@ -154,11 +154,18 @@ describe('following an edge', () => {
   })
 
   it('survives an edge that answers nonsense', async () => {
-    const server = await serve((_request, response) => response.end('<html>'))
+    const nonsense = ['<html>', '{', 'null', '{}', '{"items":[],"head":"x","oldest":1}', '{"items":[{}],"head":1,"oldest":1}']
+    let asked = 0
+    const good = edge({ items: [bundle(1)] }, () => undefined)
+    const server = await serve((request, response) => {
+      const answer = nonsense[asked++]
+      if (answer === undefined) good(request, response)
+      else response.end(answer)
+    })
     const { notices, taken } = follow([urlOf(server)])
-    await until(() => notices.length > 0, 'a notice')
-    expect(notices[0]).toBe('edge-away')
-    expect(taken).toEqual([])
+    await until(() => taken.length > 0, 'the bundle after the nonsense')
+    expect(asked).toBeGreaterThan(nonsense.length)
+    expect([taken, notices]).toEqual([[1], ['edge-away', 'edge-reached']])
   })
 })
 

@@ -260,6 +260,18 @@ describe('a trigger in JSON', () => {
       }),
       { numRuns: 500 },
     )
+    const pointers = ['/mode/when/value', '/mode/when/source/feed', '/action/abi', '/action/args', '/action/args/2/lit', '/name', '/limits']
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...pointers),
+        fc.oneof(fc.string(), fc.constantFrom('f(uint8)', '0.001', '-1'), fc.jsonValue()),
+        (at, value) => {
+          const parsed = parseTriggerJson(JSON.stringify(changed(at, value)), resolve)
+          expect(parsed.ok || parsed.issues.every(({ code }) => code !== '')).toBe(true)
+        },
+      ),
+      { numRuns: 500 },
+    )
   })
 
   it('comes back from its description, with the selector in place of the name', () => {
