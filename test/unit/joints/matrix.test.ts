@@ -35,7 +35,8 @@ describe('docs/test-matrix.md', () => {
 
   it('keeps rules short, kinds known, and a third of the removals seen', () => {
     expect(rows.filter(({ rule }) => rule.split(' ').length > 15)).toEqual([])
-    expect(new Set(rows.map(({ kind }) => kind))).toEqual(new Set(['unit', 'property', 'sim', 'node', 'workers', 'e2e']))
+    const kinds = ['unit', 'property', 'sim', 'node', 'workers', 'e2e']
+    expect(rows.filter(({ kind }) => !kinds.includes(kind))).toEqual([])
     expect(rows.filter(({ removal }) => !['', 'seen'].includes(removal))).toEqual([])
     expect(rows.filter(({ removal }) => removal === 'seen').length * 3).toBeGreaterThan(rows.length)
   })
