@@ -85,8 +85,8 @@ export function takeImages(run: DkgRun, state: DkgState, inbox: Inbox): DkgStep 
     return isValueValid(group, images, input.self, pair.value) ? [] : [{ dealer, pair }]
   })
   const objections = wrong.map(({ dealer, pair }) => concatBytes(uintBytes(dealer, 2), encodePair(pair)))
-  const isSettled = next.exposed.length === 0 && wrong.length === 0
-  const end = isSettled ? outcomeOf(run, next) : 'UNSETTLED'
+  // Without all images, or with wrong ones, the share does not fit and there is nothing to confirm yet.
+  const end = outcomeOf(run, next)
   const certificate = typeof end === 'string' ? new Uint8Array(CERTIFICATE_BYTES) : end.certificate
   const payload = concatBytes(uintBytes(objections.length, 2), ...objections, certificate)
   const size = { min: 2 + CERTIFICATE_BYTES, max: 2 + members.length * OBJECTION_BYTES + CERTIFICATE_BYTES }
