@@ -8,7 +8,7 @@ import type { Chain } from '#node/chain.ts'
 import { createChain } from '#node/chain.ts'
 import type { NodeConfig } from '#node/config.ts'
 import { createConsensusKey } from '#node/consensus-key.ts'
-import { createNativeBackend } from '#node/dcrm/native-backend.ts'
+import { createKeyHost } from '#node/dcrm/key-host.ts'
 import { createNativeSuite } from '#node/crypto/native.ts'
 import { withRecoveryCache } from '#node/crypto/recovery-cache.ts'
 import { openExecution } from '#node/evm/context.ts'
@@ -83,7 +83,7 @@ async function openChain(dataDir: string, document: GenesisDocument, keys: Valid
     natives: natives.executors,
     precompiles: new Map([
       [TRIGGER_DECODER, triggerDecoder(document.params.blockGasLimit)],
-      [KEY_PRECOMPILE, keyPrecompile({ backend: createNativeBackend(), suite, judge: () => null })],
+      [KEY_PRECOMPILE, keyPrecompile(createKeyHost(suite))],
     ]),
   })
   const chain = await createChain({

@@ -7,8 +7,10 @@ import { ENVELOPE_BYTES_MAX } from '#shared/dcrm/envelope.ts'
 import type { Mailbox } from '#shared/dcrm/relay.ts'
 import { RELAY_LIMITS, entriesAfter, putEntry, relayEntry } from '#shared/dcrm/relay.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
+import type { Hash } from '#shared/types.ts'
 
 const SESSIONS_MAX = 256
+const KEY_PATH = /^\/v1\/keys\/([0-9a-f]{64})\/(\d{1,9})$/
 const PATH = /^\/v1\/sessions\/([0-9a-f]{64})\/envelopes$/
 const STATUS = { STORED: 201, SAME: 200, TAKEN: 409, FULL: 413 } as const
 
@@ -38,6 +40,8 @@ export type RelayOptions = Readonly<{
   crypto: EnvelopeCrypto
   backend: DcrmBackend
   nowMs: () => number
+  /** Public part of a key in an epoch as JSON text, for parties that have no share of it. */
+  publicKeyOf: (key: Hash, epoch: number) => string | null
 }>
 
 type Sessions = Map<string, Mailbox>
@@ -83,6 +87,8 @@ export async function startRelayServer(options: RelayOptions): Promise<RelayServ
   const sessions: Sessions = new Map()
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://relay')
+    const [, key, epoch] = KEY_PATH.exec(url.pathname) ?? []
+    if (key !== undefined && request.method === 'GET') return sendKey(options, `0x${key}`, Number(epoch), response)
     const id = PATH.exec(url.pathname)?.[1]
     if (id === undefined) return answer(response, 404, { code: 'NOT_FOUND' })
     if (request.method === 'GET') return list(sessions, id, url.searchParams, response)
@@ -94,6 +100,13 @@ export async function startRelayServer(options: RelayOptions): Promise<RelayServ
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : options.port
   return { url: `http://${options.host}:${port}`, close: () => closeServer(server) }
+}
+
+function sendKey({ publicKeyOf }: RelayOptions, key: Hash, epoch: number, response: ServerResponse): void {
+  const text = publicKeyOf(key, epoch)
+  if (text === null) return answer(response, 404, { code: 'KEY_UNKNOWN' })
+  response.writeHead(200, { 'content-type': 'application/json' })
+  response.end(text)
 }
 
 function closeServer(server: Server): Promise<void> {

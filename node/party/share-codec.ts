@@ -38,18 +38,26 @@ export function encodeShare({ publicKey, self, secret }: KeyShare): Uint8Array {
   return concatBytes(secret, Uint8Array.of(self >>> 8, self & 255), new TextEncoder().encode(JSON.stringify(json(publicKey))))
 }
 
-/** The inverse. @throws {DecodeError} SHARE_INVALID */
+/** The inverse. @throws {DecodeError} KEY_INVALID */
 export function decodeShare(stored: Uint8Array): KeyShare {
+  return {
+    publicKey: decodePublicKey(new TextDecoder().decode(stored.subarray(34))),
+    self: (stored[32] ?? 0) * 256 + (stored[33] ?? 0),
+    secret: stored.slice(0, 32),
+  }
+}
+
+/** The public part of a key as JSON text: what a party without a share may ask any member for, and check against the chain. */
+export function encodePublicKey(key: PublicKey): string {
+  return JSON.stringify(json(key))
+}
+
+/** The inverse. @throws {DecodeError} KEY_INVALID */
+export function decodePublicKey(text: string): PublicKey {
   try {
-    const { chainId, requestId, scheme, threshold, members, ...rest } = zPublic.parse(
-      JSON.parse(new TextDecoder().decode(stored.subarray(34))),
-    )
-    return {
-      publicKey: { descriptor: { chainId, requestId, scheme, threshold, members }, ...rest },
-      self: (stored[32] ?? 0) * 256 + (stored[33] ?? 0),
-      secret: stored.slice(0, 32),
-    }
+    const { chainId, requestId, scheme, threshold, members, ...rest } = zPublic.parse(JSON.parse(text))
+    return { descriptor: { chainId, requestId, scheme, threshold, members }, ...rest }
   } catch {
-    throw new DecodeError('SHARE_INVALID', '', 'expected a stored key share')
+    throw new DecodeError('KEY_INVALID', '', 'expected the public part of a key')
   }
 }

@@ -1,0 +1,317 @@
+/**
+ * A party: registers itself, follows final blocks, does its duties one session each, and tells the chain what came of them. It trusts its own
+ * validator for the chain and nobody for anything else. Source: docs/dcrm.md, parties; paper 3.4.3, 3.5.
+ * @module
+ */
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { nativeEnvelopeCrypto } from '#node/dcrm/envelope-crypto.ts'
+import { createNativeBackend } from '#node/dcrm/native-backend.ts'
+import type { Logger } from '#node/log.ts'
+import type { Board } from '#node/party/chain-view.ts'
+import { ChainView } from '#node/party/chain-view.ts'
+import { Custody } from '#node/party/custody.ts'
+import type { Duty } from '#node/party/duties.ts'
+import { KEY_ACTIVE, OPERATION_STATE, awaitedSignatures, operationDuties, setupDuties, signingDuty, turnOf } from '#node/party/duties.ts'
+import { Presignatures } from '#node/party/presignatures.ts'
+import type { DutyEnd, ProtocolParts } from '#node/party/protocols.ts'
+import { perform } from '#node/party/protocols.ts'
+import { startRelayServer } from '#node/party/relay-server.ts'
+import { relaysOf } from '#node/party/relays.ts'
+import { encodePublicKey } from '#node/party/share-codec.ts'
+import { openVault } from '#node/party/vault.ts'
+import { hexToBytes, bytesToHex } from '#shared/bytes.ts'
+import { nobleSuite } from '#shared/crypto/noble.ts'
+import { ATTEMPT_BLOCKS } from '#shared/dcrm/digest.ts'
+import { encodeEvidence } from '#shared/dcrm/evidence.ts'
+import type { PartyId } from '#shared/dcrm/types.ts'
+import { DecodeError } from '#shared/fault.ts'
+import type { Hash, Hex } from '#shared/types.ts'
+import { encodeAbiParameters } from 'viem'
+
+const FSN = 10n ** 18n
+/** Bond of a party that registers itself. */
+const BOND_WEI = 10n * FSN
+const POLL_MS = 1000
+/** How long whoever comes later in turn waits before it does what the first should have done. */
+const TURN_MS = 6000
+
+export type PartySettings = Readonly<{
+  rpcUrl: string
+  chainId: number
+  dataDir: string
+  operatorKey: Hex
+  passphrase: string
+  /** Relays at the edge, in the order every party uses. */
+  edgeRelays: readonly string[]
+  host: string
+  /** Port of this party's own relay. */
+  port: number
+}>
+
+/** Lease refused: this store is older than the one that last spoke for the party. */
+export const LEASE_REFUSED = 'LEASE_REFUSED'
+
+/** Runs until the signal. @throws {DecodeError} PASSPHRASE_WRONG, LEASE_REFUSED */
+export async function runParty(settings: PartySettings, log: Logger, signal: AbortSignal): Promise<void> {
+  const vault = openVault(join(settings.dataDir, 'custody'), settings.passphrase)
+  const stock = openVault(join(settings.dataDir, 'presignatures'), settings.passphrase)
+  const party = new Party(settings, log, signal, new Custody(vault), stock)
+  try {
+    await party.run()
+  } finally {
+    await vault.close()
+    await stock.close()
+  }
+}
+
+class Party {
+  readonly #settings: PartySettings
+  readonly #log: Logger
+  readonly #signal: AbortSignal
+  readonly #custody: Custody
+  readonly #chain: ChainView
+  readonly #backend = createNativeBackend()
+  readonly #presignatures: Presignatures
+  readonly #running = new Set<string>()
+  readonly #firstSeen = new Map<string, number>()
+  #signKeys = new Map<PartyId, Uint8Array>()
+
+  constructor(settings: PartySettings, log: Logger, signal: AbortSignal, custody: Custody, stock: ReturnType<typeof openVault>) {
+    this.#settings = settings
+    this.#log = log
+    this.#signal = signal
+    this.#custody = custody
+    this.#chain = new ChainView(settings.rpcUrl, settings.chainId, settings.operatorKey)
+    this.#presignatures = new Presignatures(stock, this.#backend)
+  }
+
+  async run(): Promise<void> {
+    const relay = await startRelayServer({
+      host: this.#settings.host,
+      port: this.#settings.port,
+      keyOf: (party) => this.#signKeys.get(party) ?? null,
+      crypto: nativeEnvelopeCrypto,
+      backend: this.#backend,
+      nowMs: Date.now,
+      publicKeyOf: (key, epoch) => {
+        const share = this.#custody.share(key, epoch)
+        return share === null ? null : encodePublicKey(share.publicKey)
+      },
+    })
+    try {
+      const self = await this.#register(relay.url)
+      const genesisHash = await this.#chain.genesisHash()
+      this.#log.info('party-ready', { party: self, account: this.#chain.account, relay: relay.url })
+      await this.#follow(self, genesisHash)
+    } finally {
+      await relay.close()
+    }
+  }
+
+  /** Waits for the chain, registers once, renews the lease at every start. */
+  async #register(relayUrl: string): Promise<PartyId> {
+    const { signKey, sealKey } = this.#custody.identity()
+    for (;;) {
+      this.#signal.throwIfAborted()
+      try {
+        const board = await this.#chain.board(await this.#chain.heights())
+        const known = board.parties.find(({ account }) => account === this.#chain.account)
+        if (known === undefined) {
+          const refusal = await this.#chain.send('registerParty', [signKey, sealKey, relayUrl], BOND_WEI)
+          if (refusal !== null && refusal !== 'AlreadyRegistered') this.#log.warn('register-refused', { refusal })
+        } else if (known.signKey !== signKey) {
+          throw new DecodeError(
+            LEASE_REFUSED,
+            this.#settings.dataDir,
+            'expected the store that registered this account, got another identity',
+          )
+        } else {
+          await this.#renewLease(relayUrl)
+          return known.id
+        }
+      } catch (cause) {
+        if (cause instanceof DecodeError) throw cause
+        this.#log.debug('chain-away', { cause: cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause) })
+      }
+      await sleep(POLL_MS, undefined, { signal: this.#signal })
+    }
+  }
+
+  async #renewLease(relayUrl: string): Promise<void> {
+    const { instanceId, generation } = this.#custody.nextLease()
+    const refusal = await this.#chain.send('renewLease', [instanceId, generation, relayUrl])
+    if (refusal === 'LeaseNotNewer')
+      throw new DecodeError(
+        LEASE_REFUSED,
+        this.#settings.dataDir,
+        `expected a generation above the chain's, got ${generation}: an older copy of this store, or a second process, spoke for this party`,
+      )
+    if (refusal !== null) throw new Error(`lease not renewed: ${refusal}`)
+    // What another copy of the store may have used must never be used here.
+    if (generation > 1n) this.#presignatures.destroy(() => true, Date.now())
+  }
+
+  async #follow(self: PartyId, genesisHash: Hash): Promise<void> {
+    let seen = -1
+    while (!this.#signal.aborted) {
+      try {
+        const heights = await this.#chain.heights()
+        if (heights.finalised !== seen || this.#running.size > 0) {
+          const board = await this.#chain.board(heights)
+          seen = heights.finalised
+          this.#signKeys = new Map(board.parties.map(({ id, signKey }) => [id, hexToBytes(signKey)]))
+          await this.#dispatch(board, self, genesisHash)
+        }
+      } catch (cause) {
+        this.#log.debug('poll-failed', { cause: cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause) })
+      }
+      await sleep(POLL_MS, undefined, { signal: this.#signal }).catch(() => undefined)
+    }
+  }
+
+  async #dispatch(board: Board, self: PartyId, genesisHash: Hash): Promise<void> {
+    this.#settle(board)
+    this.#seatOperations(board, self)
+    for (const duty of operationDuties(board, self)) this.#begin(duty, board, self, genesisHash, null)
+    for (const duty of setupDuties(board, self, this.#custody)) this.#begin(duty, board, self, genesisHash, null)
+    for (const awaited of awaitedSignatures(board, self, heartbeatName)) {
+      const proven = await this.#chain.randomness(awaited.openingHeight)
+      const duty = signingDuty(this.#backend, board, self, awaited, proven.randomness)
+      if (duty !== null) this.#begin(duty, board, self, genesisHash, proven.randomness)
+    }
+  }
+
+  /** Forgets what newer final epochs have made worthless, and tells the chain disputes it does not know. */
+  #settle(board: Board): void {
+    for (const key of board.keys) {
+      if (key.state !== KEY_ACTIVE) continue
+      const share = this.#custody.share(key.id, key.epoch)
+      if (share !== null && this.#running.size === 0) this.#custody.dropBefore(key.id, key.epoch)
+      for (const { accused } of this.#custody.disputes(key.id, key.epoch)) {
+        const isKnown = (board.disputes.get(key.id) ?? []).some(([by, other]) => share !== null && by === share.self && other === accused)
+        if (!isKnown && share !== null)
+          this.#once(`dispute/${key.id}/${key.epoch}/${accused}`, () => this.#chain.send('reportDispute', [key.id, accused]))
+      }
+    }
+  }
+
+  /** Sends once at a time; a refusal is somebody else's success or comes again with the next block. */
+  #once(name: string, send: () => Promise<string | null>): void {
+    if (this.#running.has(name)) return
+    this.#running.add(name)
+    void send().then((refusal) => {
+      this.#log.debug('sent', { name, refusal })
+      this.#running.delete(name)
+    })
+  }
+
+  /** Whether it is this party's turn to do what any of `parties` may do. */
+  #isTurn(topic: string, parties: readonly PartyId[], self: PartyId): boolean {
+    const since = this.#firstSeen.get(topic) ?? Date.now()
+    this.#firstSeen.set(topic, since)
+    const turn = turnOf(this.#backend, topic, parties, self)
+    return turn >= 0 && Date.now() - since >= turn * TURN_MS
+  }
+
+  #seatOperations(board: Board, self: PartyId): void {
+    const able = board.parties.filter(({ excludedAt }) => excludedAt === 0n).map(({ id }) => id)
+    for (const operation of board.operations) {
+      const isNew = operation.state === OPERATION_STATE.requested
+      const isStale = board.height >= Number(operation.seatedAt) + ATTEMPT_BLOCKS + 1
+      if (!isNew && !isStale) continue
+      const topic = `seat/${operation.id}/${isNew ? 'new' : operation.attempt}`
+      if (this.#isTurn(topic, able, self)) this.#once(topic, () => this.#seat(operation.id, board.height))
+    }
+  }
+
+  async #seat(operation: Hash, finalHeight: number): Promise<string | null> {
+    const height = await this.#chain.seatHeight(operation)
+    if (height > finalHeight) return 'NOT_YET'
+    const { raw } = await this.#chain.randomness(height)
+    return this.#chain.send('seat', [operation, raw])
+  }
+
+  #begin(duty: Duty, board: Board, self: PartyId, genesisHash: Hash, randomness: Hash | null): void {
+    const name = `${duty.kind}/${duty.name}`
+    if (this.#running.has(name) || this.#firstSeen.has(`done/${name}`)) return
+    this.#running.add(name)
+    this.#log.info('session-start', { duty: name, set: duty.set.join(',') })
+    const parts = this.#parts(self, genesisHash)
+    void perform(parts, board, duty, randomness ?? '0x')
+      .then((end) => this.#report(duty, end, board, self))
+      .catch((cause: unknown) =>
+        this.#log.error('session-failed', { duty: name, cause: cause instanceof Error ? cause.message : String(cause) }),
+      )
+      .finally(() => {
+        this.#running.delete(name)
+        this.#firstSeen.set(`done/${name}`, Date.now())
+      })
+  }
+
+  #parts(self: PartyId, genesisHash: Hash): ProtocolParts {
+    return {
+      backend: this.#backend,
+      custody: this.#custody,
+      presignatures: this.#presignatures,
+      signal: this.#signal,
+      nowMs: Date.now,
+      self,
+      chainId: this.#settings.chainId,
+      genesisHash,
+      relaysOf: (board, set, session, attempt) => relaysOf(this.#backend, this.#settings.edgeRelays, board, set, session, attempt),
+      onProgress: ({ protocol, key, round, party }) => this.#log.info('round', { protocol, key, round, party }),
+    }
+  }
+
+  /** Tells the chain: a confirmation, a signature, who was absent, what was proven. */
+  async #report(duty: Duty, end: DutyEnd, board: Board, self: PartyId): Promise<void> {
+    for (const failure of end.failures) {
+      this.#log.info('session-end', { duty: duty.name, end: failure.kind === 'done' ? 'done' : failure.code })
+      for (const { fault, evidence } of failure.accusations)
+        if (fault.class === 'proof') await this.#accuse(fault.accused, fault.code, evidence)
+      if (failure.kind === 'aborted' && failure.absent.length > 0 && duty.kind !== 'setup') await this.#reportAbsence(duty, failure.absent)
+    }
+    if (duty.kind === 'operate' && end.confirmation !== null) {
+      const { operation } = duty
+      const { digest, publicKey } = end.confirmation
+      const refusal = await this.#chain.send('confirm', [operation.id, operation.attempt, digest, publicKey])
+      this.#log.info('confirmed', { operation: operation.id, refusal })
+    }
+    if (duty.kind === 'sign' && end.signature !== null) await this.#postSignature(duty, end.signature, self)
+    void board
+  }
+
+  async #accuse(accused: PartyId, code: string, evidence: readonly Uint8Array[]): Promise<void> {
+    this.#log.warn('fault-proven', { accused, code })
+    if (code !== 'EQUIVOCATION') return
+    const refusal = await this.#chain.send('reportFault', [accused, bytesToHex(encodeEvidence(evidence))])
+    this.#log.info('fault-reported', { accused, refusal })
+  }
+
+  async #reportAbsence(duty: Exclude<Duty, { kind: 'setup' }>, absent: readonly PartyId[]): Promise<void> {
+    if (duty.kind === 'sign' && duty.heartbeatEpoch !== null) return
+    const session = duty.kind === 'operate' ? duty.operation.id : duty.session
+    const attempt = duty.kind === 'operate' ? duty.operation.attempt : duty.attempt
+    const refusal = await this.#chain.send('reportAbsence', [session, attempt, [...absent]])
+    this.#log.info('absence-reported', { session, attempt, absent: absent.join(','), refusal })
+  }
+
+  /** Signers take turns, so that one transaction is enough. */
+  async #postSignature(duty: Extract<Duty, { kind: 'sign' }>, signature: Hex, self: PartyId): Promise<void> {
+    const { raw } = await this.#chain.randomness(duty.openingHeight)
+    await sleep(turnOf(this.#backend, duty.name, duty.set, self) * TURN_MS, undefined, { signal: this.#signal })
+    const { key, session, heartbeatEpoch, attempt } = duty
+    const refusal =
+      heartbeatEpoch === null
+        ? await this.#chain.send('postSignature', [session, attempt, signature, raw])
+        : await this.#chain.send('postHeartbeat', [key.id, BigInt(heartbeatEpoch), attempt, signature, raw])
+    this.#log.info('signature-posted', { session, refusal })
+  }
+}
+
+/** Name of a heartbeat's session: keccak256(abi.encode(key, epoch)). */
+function heartbeatName(key: Hash, epoch: number): Hash {
+  const encoded = encodeAbiParameters([{ type: 'bytes32' }, { type: 'uint64' }], [key, BigInt(epoch)])
+  return bytesToHex(nobleSuite.keccak256(hexToBytes(encoded)))
+}
