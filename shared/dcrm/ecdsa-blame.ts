@@ -11,7 +11,7 @@ import { createDrbg } from '#shared/dcrm/drbg.ts'
 import type { Partial, SigningContext } from '#shared/dcrm/ecdsa-sign.ts'
 import { hashToScalar } from '#shared/dcrm/hash.ts'
 import { mod } from '#shared/dcrm/polynomial.ts'
-import type { Statement } from '#shared/dcrm/presign-reveal.ts'
+import { decodeStatement } from '#shared/dcrm/presign-reveal.ts'
 import type { Presignature } from '#shared/dcrm/presignature.ts'
 import { STATEMENT_BYTES, bondOf, pairsOf } from '#shared/dcrm/presignature.ts'
 import type { Fault, Inbox, RoundMachine, Step } from '#shared/dcrm/round.ts'
@@ -50,15 +50,6 @@ type Claim = Readonly<{
   received: ReadonlyMap<PartyId, Uint8Array>
 }>
 
-const readStatement = (group: Group, payload: Uint8Array): Statement | null =>
-  decodePayload(payload, (reader) => ({
-    nonce: reader.point(group),
-    key: reader.point(group),
-    salt: reader.bytes(32),
-    gammas: [reader.point(group), reader.point(group)] as const,
-    psi: reader.scalar(group.order),
-  }))
-
 /** B = (m + r′ε)·G + r′·X. */
 function secondBase({ backend, context, digest, tweak, encodedKey }: BlameInput): Point {
   const group = backend.secp256k1
@@ -76,8 +67,8 @@ function secondBase({ backend, context, digest, tweak, encodedKey }: BlameInput)
 function corrections(group: Group, claim: Claim): readonly [Point, Point] | null {
   const terms: [Term[], Term[]] = [[], []]
   for (const [peer, sentBytes] of claim.sent) {
-    const sent = readStatement(group, sentBytes)
-    const received = readStatement(group, claim.received.get(peer) ?? new Uint8Array(0))
+    const sent = decodeStatement(group, sentBytes)
+    const received = decodeStatement(group, claim.received.get(peer) ?? new Uint8Array(0))
     if (sent === null || received === null) return null
     const bases = [
       [sent.nonce, received.nonce],

@@ -4,7 +4,7 @@
  * @module
  */
 import { concatBytes, equalBytes } from '#shared/bytes.ts'
-import type { Point, Scalar, Term } from '#shared/dcrm/backend.ts'
+import type { Group, Point, Scalar, Term } from '#shared/dcrm/backend.ts'
 import { decodePayload, scalarBytes } from '#shared/dcrm/codec.ts'
 import { createDrbg } from '#shared/dcrm/drbg.ts'
 import { hashItems, idsBytes, listBytes } from '#shared/dcrm/hash.ts'
@@ -28,8 +28,7 @@ export type Statement = Readonly<{
 }>
 
 /** Reads a statement of 196 bytes; null for bytes of another form. */
-export function decodeStatement(run: Pick<PresignRun, 'input'>, payload: Uint8Array): Statement | null {
-  const group = run.input.backend.secp256k1
+export function decodeStatement(group: Group, payload: Uint8Array): Statement | null {
   return decodePayload(payload, (reader) => ({
     nonce: reader.point(group),
     key: reader.point(group),
@@ -105,7 +104,7 @@ function openStatements(run: PresignRun, state: PresignState, { psid }: Draft, i
   const statements = new Map<PartyId, Statement>()
   const faults: Fault[] = []
   for (const peer of peers) {
-    const statement = decodeStatement(run, statementBytes(inbox, peer, index))
+    const statement = decodeStatement(group, statementBytes(inbox, peer, index))
     const committed = state.commitments.get(peer)?.slice(32 * index, 32 * (index + 1)) ?? new Uint8Array(0)
     if (statement === null) faults.push(directFault(run, peer, 'proof', 'REVEAL_MALFORMED', PRESIGN_ROUND.reveal))
     else if (
