@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 import { treeTimes } from '../../../bench/process-tree.ts'
 import { wholeNumber } from '../../../bench/script.ts'
-import { spreadOf } from '../../../bench/statistics.ts'
+import { rangeOf, spreadOf } from '../../../bench/statistics.ts'
 
 describe('a spread', () => {
   it('takes percentiles by nearest rank, whatever the order of the samples', () => {
@@ -13,6 +13,13 @@ describe('a spread', () => {
   })
   it('invents nothing when nothing was measured', () => {
     expect(spreadOf('x', [])).toEqual({ name: 'x', samples: 0, p50: null, p99: null, max: null })
+  })
+})
+
+describe('a range', () => {
+  it('is median, tenth and ninetieth percentile to a tenth', () => {
+    expect(rangeOf(Array.from({ length: 10 }, (_, index) => 10.04 - index))).toEqual({ samples: 10, p10: 1, p50: 5, p90: 9 })
+    expect(rangeOf([])).toEqual({ samples: 0, p10: null, p50: null, p90: null })
   })
 })
 
