@@ -35,6 +35,9 @@ const BOND_WEI = 10n * FSN
 const POLL_MS = 1000
 /** How long whoever comes later in turn waits before it does what the first should have done. */
 const TURN_MS = 6000
+/** The block that decides is not final yet. */
+const NOT_YET = 'NOT_YET'
+const RESEND_MS = 15_000
 
 export type PartySettings = Readonly<{
   rpcUrl: string
@@ -65,6 +68,8 @@ export async function runParty(settings: PartySettings, log: Logger, signal: Abo
   }
 }
 
+type Outgoing = Readonly<{ isWanted: (board: Board) => boolean; notBeforeMs: number; send: () => Promise<string | null> }>
+
 class Party {
   readonly #settings: PartySettings
   readonly #log: Logger
@@ -75,6 +80,8 @@ class Party {
   readonly #presignatures: Presignatures
   readonly #running = new Set<string>()
   readonly #firstSeen = new Map<string, number>()
+  /** What the chain is still to be told, by name: sent again until the board shows it or has no use for it. */
+  readonly #outbox = new Map<string, Outgoing>()
   #signKeys = new Map<PartyId, Uint8Array>()
 
   constructor(settings: PartySettings, log: Logger, signal: AbortSignal, custody: Custody, stock: ReturnType<typeof openVault>) {
@@ -157,7 +164,7 @@ class Party {
     while (!this.#signal.aborted) {
       try {
         const heights = await this.#chain.heights()
-        if (heights.finalised !== seen || this.#running.size > 0) {
+        if (heights.finalised !== seen || this.#running.size > 0 || this.#outbox.size > 0) {
           const board = await this.#chain.board(heights)
           seen = heights.finalised
           this.#signKeys = new Map(board.parties.map(({ id, signKey }) => [id, hexToBytes(signKey)]))
@@ -172,6 +179,7 @@ class Party {
 
   async #dispatch(board: Board, self: PartyId, genesisHash: Hash): Promise<void> {
     this.#settle(board)
+    this.#tell(board)
     this.#seatOperations(board, self)
     for (const duty of operationDuties(board, self)) this.#begin(duty, board, self, genesisHash, null)
     for (const duty of setupDuties(board, self, this.#custody)) this.#begin(duty, board, self, genesisHash, null)
@@ -196,12 +204,23 @@ class Party {
     }
   }
 
+  #tell(board: Board): void {
+    for (const [name, { isWanted, notBeforeMs, send }] of this.#outbox) {
+      if (!isWanted(board)) this.#outbox.delete(name)
+      else if (Date.now() >= notBeforeMs) {
+        // A final block shows what was sent some slots later; until then it is not sent again.
+        this.#outbox.set(name, { isWanted, send, notBeforeMs: Date.now() + RESEND_MS })
+        this.#once(name, send)
+      }
+    }
+  }
+
   /** Sends once at a time; a refusal is somebody else's success or comes again with the next block. */
   #once(name: string, send: () => Promise<string | null>): void {
     if (this.#running.has(name)) return
     this.#running.add(name)
     void send().then((refusal) => {
-      this.#log.debug('sent', { name, refusal })
+      if (refusal !== NOT_YET) this.#log.info('sent', { name, refusal })
       this.#running.delete(name)
     })
   }
@@ -227,7 +246,7 @@ class Party {
 
   async #seat(operation: Hash, finalHeight: number): Promise<string | null> {
     const height = await this.#chain.seatHeight(operation)
-    if (height > finalHeight) return 'NOT_YET'
+    if (height > finalHeight) return NOT_YET
     const { raw } = await this.#chain.randomness(height)
     return this.#chain.send('seat', [operation, raw])
   }
@@ -275,11 +294,18 @@ class Party {
     if (duty.kind === 'operate' && end.confirmation !== null) {
       const { operation } = duty
       const { digest, publicKey } = end.confirmation
-      const refusal = await this.#chain.send('confirm', [operation.id, operation.attempt, digest, publicKey])
-      this.#log.info('confirmed', { operation: operation.id, refusal })
+      this.#outbox.set(`confirm/${duty.name}`, {
+        notBeforeMs: 0,
+        isWanted: (now) =>
+          now.operations.some(({ id, attempt, confirmations, members }) => {
+            const isMissing = ((confirmations >>> members.indexOf(self)) & 1) === 0
+            return id === operation.id && attempt === operation.attempt && isMissing
+          }),
+        send: () => this.#chain.send('confirm', [operation.id, operation.attempt, digest, publicKey]),
+      })
     }
     if (duty.kind === 'sign' && end.signature !== null) await this.#postSignature(duty, end.signature, self)
-    void board
+    this.#tell(board)
   }
 
   async #accuse(accused: PartyId, code: string, evidence: readonly Uint8Array[]): Promise<void> {
@@ -300,13 +326,18 @@ class Party {
   /** Signers take turns, so that one transaction is enough. */
   async #postSignature(duty: Extract<Duty, { kind: 'sign' }>, signature: Hex, self: PartyId): Promise<void> {
     const { raw } = await this.#chain.randomness(duty.openingHeight)
-    await sleep(turnOf(this.#backend, duty.name, duty.set, self) * TURN_MS, undefined, { signal: this.#signal })
     const { key, session, heartbeatEpoch, attempt } = duty
-    const refusal =
-      heartbeatEpoch === null
-        ? await this.#chain.send('postSignature', [session, attempt, signature, raw])
-        : await this.#chain.send('postHeartbeat', [key.id, BigInt(heartbeatEpoch), attempt, signature, raw])
-    this.#log.info('signature-posted', { session, refusal })
+    this.#outbox.set(`post/${session}`, {
+      notBeforeMs: Date.now() + turnOf(this.#backend, duty.name, duty.set, self) * TURN_MS,
+      isWanted: (now) =>
+        heartbeatEpoch === null
+          ? now.requests.some(({ id }) => id === session)
+          : now.keys.some((each) => each.id === key.id && each.heartbeatEpoch < BigInt(heartbeatEpoch)),
+      send: () =>
+        heartbeatEpoch === null
+          ? this.#chain.send('postSignature', [session, attempt, signature, raw])
+          : this.#chain.send('postHeartbeat', [key.id, BigInt(heartbeatEpoch), attempt, signature, raw]),
+    })
   }
 }
 
