@@ -1,4 +1,5 @@
 /** Puts a node together: store, state, execution, chain, pool, JSON-RPC and network, in the order in which they need each other. @module */
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { genesisHash } from '#shared/chain/genesis.ts'
 import type { GenesisDocument } from '#shared/chain/genesis.ts'
@@ -8,6 +9,8 @@ import type { Chain } from '#node/chain.ts'
 import { createChain } from '#node/chain.ts'
 import type { NodeConfig } from '#node/config.ts'
 import { createConsensusKey } from '#node/consensus-key.ts'
+import type { EmbeddedParty } from '#node/party/embedded.ts'
+import { startEmbeddedParty } from '#node/party/embedded.ts'
 import { createKeyHost } from '#node/dcrm/key-host.ts'
 import { createNativeSuite } from '#node/crypto/native.ts'
 import { withRecoveryCache } from '#node/crypto/recovery-cache.ts'
@@ -171,6 +174,30 @@ async function serveRpc(
   }
 }
 
+/** The party of a validator that was given a passphrase; its relay list begins with the edges. */
+function startParty(
+  nodeConfig: NodeConfig,
+  chainId: number,
+  keys: ValidatorKeys | null,
+  rpcPort: number,
+  log: Logger,
+): EmbeddedParty | null {
+  const { partyPassphraseFile, partyHost, partyPort, dataDir, edges } = nodeConfig
+  if (partyPassphraseFile === '' || keys === null) return null
+  const passphrase = readFileSync(partyPassphraseFile, 'utf8').trim()
+  const settings = {
+    rpcUrl: `http://127.0.0.1:${rpcPort}`,
+    chainId,
+    dataDir: join(dataDir, 'party'),
+    operatorKey: keys.operatorKey,
+    passphrase,
+    edgeRelays: edges,
+    host: partyHost,
+    port: partyPort,
+  }
+  return startEmbeddedParty(settings, nodeConfig.logLevel, log)
+}
+
 /** Starts everything; the returned function ends it in reverse. @throws when a setting, file or port does not allow it */
 export async function composeNode(nodeConfig: NodeConfig, log: Logger, onFatal: (cause: unknown) => void): Promise<() => Promise<void>> {
   const document = readGenesis(nodeConfig.genesis)
@@ -213,12 +240,14 @@ export async function composeNode(nodeConfig: NodeConfig, log: Logger, onFatal: 
     rpc: rpc.port,
     p2p: running.network.addresses()[0] ?? '',
   })
+  const party = startParty(nodeConfig, config.chainId, keys, rpc.port, log)
   const stopLog = chain.onChange(({ kind, block, reverted }) => {
     const fields = { number: block.header.number, slot: block.header.slot, hash: block.hash, reverted: reverted.length }
     if (kind === 'head') log.info('head', fields)
     else log.debug(kind, fields)
   })
   return async () => {
+    await party?.stop()
     await running.stop()
     stopLog()
     await rpc.stop()

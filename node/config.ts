@@ -22,6 +22,9 @@ const schema = z.object({
   p2pPort: port,
   peers: list.pipe(z.array(z.string().regex(/^\/(?:ip4|ip6|dns4|dns6|dns)\/[^/]+\/tcp\/\d+$/, 'expected /ip4/HOST/tcp/PORT')).max(100)),
   edges: list.pipe(z.array(z.url({ protocol: /^https?$/ })).max(16)),
+  partyPassphraseFile: z.string(),
+  partyHost: z.string().min(1),
+  partyPort: port,
   logLevel: z.enum(['debug', 'info', 'warn', 'error']),
 })
 
@@ -48,6 +51,14 @@ const OPTIONS: Readonly<Record<Name, Option>> = {
   p2pPort: { flag: 'p2p-port', env: 'FUSION_P2P_PORT', preset: '9545', help: 'port of the peer-to-peer network; 0 takes a free one' },
   peers: { flag: 'peers', env: 'FUSION_PEERS', preset: '', help: 'multiaddrs to stay connected to, separated by commas' },
   edges: { flag: 'edges', env: 'FUSION_EDGES', preset: '', help: 'URLs of edges whose signed bundles are read, separated by commas' },
+  partyPassphraseFile: {
+    flag: 'party-passphrase-file',
+    env: 'FUSION_PARTY_PASSPHRASE_FILE',
+    preset: '',
+    help: 'file with the passphrase of the key store; with it the validator holds shares of keys, in DATA_DIR/party',
+  },
+  partyHost: { flag: 'party-host', env: 'FUSION_PARTY_HOST', preset: '127.0.0.1', help: 'address the relay of its party listens on' },
+  partyPort: { flag: 'party-port', env: 'FUSION_PARTY_PORT', preset: '9745', help: 'port of that relay; 0 takes a free one' },
   logLevel: { flag: 'log-level', env: 'FUSION_LOG_LEVEL', preset: 'info', help: 'debug, info, warn or error' },
 }
 const NAMES = Object.keys(OPTIONS) as readonly Name[]
@@ -58,7 +69,7 @@ export type NodeConfig = Readonly<z.output<typeof schema>>
 export function helpText(): string {
   const lines = NAMES.map((name) => {
     const { flag, env, preset, help } = OPTIONS[name]
-    return `  --${flag.padEnd(10)} ${env.padEnd(18)} ${help}${preset === '' ? '' : ` [${preset}]`}`
+    return `  --${flag.padEnd(21)} ${env.padEnd(28)} ${help}${preset === '' ? '' : ` [${preset}]`}`
   })
   return [
     'One FUSION node: a validator when it has a key, a follower otherwise.',
@@ -66,7 +77,7 @@ export function helpText(): string {
     'usage: node node/main.ts [options]; every option is also an environment variable',
     '',
     ...lines,
-    '  --help                        this text',
+    '  --help                                              this text',
     '',
     'exit codes: 0 stopped as asked, 1 a bug of ours or a lost disk, 2 bad settings, 3 a port is taken',
     '',

@@ -2,7 +2,8 @@
 import { appendFileSync, closeSync, openSync } from 'node:fs'
 
 export type Fields = Readonly<Record<string, string | number | boolean | null>>
-type Level = 'debug' | 'info' | 'warn' | 'error'
+/** How grave an event is. */
+export type Level = 'debug' | 'info' | 'warn' | 'error'
 
 export type Logger = Readonly<{
   debug: (event: string, fields?: Fields) => void

@@ -10,6 +10,7 @@ import type { Devnet } from '#node/supervisor/devnet.ts'
 import { VALIDATOR_COUNT, startDevnet } from '#node/supervisor/devnet.ts'
 import { FOREIGN_CHAIN_ID, anvilUrl, edgeUrl, jsonSourceUrl, rpcUrls } from '#node/supervisor/parts.ts'
 import type { DevnetPorts } from '#node/supervisor/ports.ts'
+import { startExtraParties } from '#node/supervisor/extra-parties.ts'
 import { devnetPorts, takenPorts } from '#node/supervisor/ports.ts'
 import { readyParts, writeReadyFile } from '#node/supervisor/ready.ts'
 import type { SupervisorSettings } from '#node/supervisor/settings.ts'
@@ -57,6 +58,7 @@ async function run(settings: SupervisorSettings, crew: Crew, ports: DevnetPorts,
   const devnet = await startDevnet(settings, ports, crew, print)
   stop.addEventListener('abort', devnet.stopCron)
   const demo = settings.withDemo ? await runDemo({ settings, ports, devnet, crew, print, stop }) : {}
+  await startExtraParties(settings, ports, crew, print)
   await devnet.edge
   ready(settings, ports, devnet, crew, demo)
   print(

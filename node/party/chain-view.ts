@@ -66,8 +66,6 @@ export type ChainRequest = Readonly<{
 /** Everything the duties of one moment follow from. */
 export type Board = Readonly<{
   height: Height
-  /** Newest block, for what is only worth trying. */
-  latest: Height
   parties: readonly ChainParty[]
   keys: readonly ChainKey[]
   operations: readonly ChainOperation[]
@@ -100,17 +98,13 @@ export class ChainView {
     this.#writer = createWalletClient({ chain, transport, account })
   }
 
-  /** Heights of the newest and of the last final block. */
-  async heights(): Promise<Readonly<{ latest: Height; finalised: Height }>> {
-    const [latest, finalised] = await Promise.all([
-      this.#reader.getBlock({ blockTag: 'latest' }),
-      this.#reader.getBlock({ blockTag: 'finalized' }),
-    ])
-    return { latest: Number(latest.number), finalised: Number(finalised.number) }
+  /** Height of the last final block. */
+  async finalHeight(): Promise<Height> {
+    return Number((await this.#reader.getBlock({ blockTag: 'finalized' })).number)
   }
 
   /** The board at a final height. */
-  async board({ latest, finalised }: Readonly<{ latest: Height; finalised: Height }>): Promise<Board> {
+  async board(finalised: Height): Promise<Board> {
     const at = { address: KEY_MANAGER, abi: keyManagerAbi, blockNumber: BigInt(finalised) } as const
     const [parties, keys, operations, requests] = await Promise.all([
       this.#reader.readContract({ ...at, functionName: 'parties', args: [0, PAGE] }),
@@ -127,7 +121,6 @@ export class ChainView {
     const lower = <T extends Readonly<{ account: string }>>(party: T) => ({ ...party, account: party.account.toLowerCase() as Address })
     return {
       height: finalised,
-      latest,
       parties: parties.map(lower) as readonly ChainParty[],
       keys: keys as readonly ChainKey[],
       operations: operations as readonly ChainOperation[],

@@ -122,7 +122,7 @@ class Party {
     for (;;) {
       this.#signal.throwIfAborted()
       try {
-        const board = await this.#chain.board(await this.#chain.heights())
+        const board = await this.#chain.board(await this.#chain.finalHeight())
         const known = board.parties.find(({ account }) => account === this.#chain.account)
         if (known === undefined) {
           const refusal = await this.#chain.send('registerParty', [signKey, sealKey, relayUrl], BOND_WEI)
@@ -163,10 +163,10 @@ class Party {
     let seen = -1
     while (!this.#signal.aborted) {
       try {
-        const heights = await this.#chain.heights()
-        if (heights.finalised !== seen || this.#running.size > 0 || this.#outbox.size > 0) {
-          const board = await this.#chain.board(heights)
-          seen = heights.finalised
+        const height = await this.#chain.finalHeight()
+        if (height !== seen || this.#running.size > 0 || this.#outbox.size > 0) {
+          const board = await this.#chain.board(height)
+          seen = height
           this.#signKeys = new Map(board.parties.map(({ id, signKey }) => [id, hexToBytes(signKey)]))
           await this.#dispatch(board, self, genesisHash)
         }

@@ -7,6 +7,7 @@ import { loadOrCreateDevnet } from '#node/genesis-tool.ts'
 import type { Child } from '#node/supervisor/child.ts'
 import type { Crew } from '#node/supervisor/crew.ts'
 import { startCron } from '#node/supervisor/cron.ts'
+import { ensurePassphrase } from '#node/supervisor/extra-parties.ts'
 import { writeEdgeConfig, writeEdgeVars } from '#node/supervisor/edge-vars.ts'
 import {
   anvilCommand,
@@ -103,6 +104,7 @@ async function startEdge(
 /** Starts foreign chain, validators and edge; resolves when a block made after the start is final, maybe before the edge answers. */
 export async function startDevnet(settings: SupervisorSettings, ports: DevnetPorts, crew: Crew, print: Print): Promise<Devnet> {
   const isNew = !existsSync(join(settings.dataDir, 'genesis.json'))
+  ensurePassphrase(settings.dataDir)
   const genesis = loadOrCreateDevnet(settings.dataDir, settings.chainId, VALIDATOR_COUNT)
   print(`  chain          ${isNew ? 'new' : 'resumed'}, id ${genesis.chainId}, genesis ${genesis.genesisHash}`)
   const hasForeignChain = anvilPath() !== null

@@ -49,6 +49,32 @@ export function validatorCommand(dataDir: string, ports: DevnetPorts, index: num
       'p2p-port': String(ports.p2p[index]),
       peers: peers.join(','),
       edges: edgeUrl(ports),
+      'party-passphrase-file': passphrasePath(dataDir),
+      'party-port': String(ports.party[index]),
+    }),
+  )
+}
+
+/** Passphrase of the key stores of one development network. */
+export const passphrasePath = (dataDir: string): string => join(dataDir, 'party-passphrase')
+/** Folder of an extra party. */
+export const partyDir = (dataDir: string, index: number): string => join(dataDir, 'parties', String(index))
+/** Key file of an extra party's account. */
+export const partyKeyPath = (dataDir: string, index: number): string => join(partyDir(dataDir, index), 'operator-key')
+
+/** A party beside the validators'; it trusts one of them for the chain. */
+export function partyCommand(dataDir: string, ports: DevnetPorts, chainId: number, index: number): ChildCommand {
+  return script(
+    dataDir,
+    `party-${index}`,
+    'node/party/main.ts',
+    flags({
+      rpc: rpcUrls(ports)[index % ports.rpc.length] ?? '',
+      relay: edgeUrl(ports),
+      'data-dir': partyDir(dataDir, index),
+      'operator-key-file': partyKeyPath(dataDir, index),
+      'passphrase-file': passphrasePath(dataDir),
+      'chain-id': String(chainId),
     }),
   )
 }

@@ -3,7 +3,14 @@ import { createServer } from 'node:net'
 
 const PORT_MAX = 65_535
 
-export type DevnetPorts = Readonly<{ rpc: readonly number[]; p2p: readonly number[]; edge: number; anvil: number; jsonSource: number }>
+export type DevnetPorts = Readonly<{
+  rpc: readonly number[]
+  p2p: readonly number[]
+  party: readonly number[]
+  edge: number
+  anvil: number
+  jsonSource: number
+}>
 
 /** Ports of a devnet of `validatorCount`. @throws {RangeError} when one of them leaves 1024..65535 */
 export function devnetPorts(validatorCount: number, offset: number): DevnetPorts {
@@ -17,6 +24,7 @@ export function devnetPorts(validatorCount: number, offset: number): DevnetPorts
   return {
     rpc: indexes.map((index) => from(8545 + index)),
     p2p: indexes.map((index) => from(9545 + index)),
+    party: indexes.map((index) => from(9745 + index)),
     edge: from(8787),
     anvil: from(8645),
     jsonSource: from(8790),
@@ -37,6 +45,7 @@ export async function takenPorts(ports: DevnetPorts): Promise<readonly Readonly<
   const wanted = [
     ...ports.rpc.map((port, index) => ({ port, use: `JSON-RPC of validator ${index}` })),
     ...ports.p2p.map((port, index) => ({ port, use: `peer-to-peer of validator ${index}` })),
+    ...ports.party.map((port, index) => ({ port, use: `key relay of validator ${index}` })),
     { port: ports.edge, use: 'edge' },
     { port: ports.anvil, use: 'foreign chain' },
     { port: ports.jsonSource, use: 'demo data source' },

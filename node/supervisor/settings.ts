@@ -12,6 +12,8 @@ export type SupervisorSettings = Readonly<{
   chainId: number
   isFresh: boolean
   withDemo: boolean
+  /** Parties in all; those beyond the validators run as processes of their own. */
+  parties: number
   /** Where the ready file goes, null for none. */
   readyFile: string | null
 }>
@@ -22,6 +24,17 @@ const envSchema = z.object({
   FUSION_CHAIN_ID: z.coerce.number().int().min(1).max(0xffff_ffff).default(DEVNET_PARAMS.chainId),
 })
 
+/** One party in each validator. */
+const PARTIES = 4
+const PARTIES_MAX = 32
+
+/** @throws {DecodeError} SETTING_INVALID */
+function partyCount(text: string | undefined): number {
+  const count = Number(text ?? PARTIES)
+  if (Number.isInteger(count) && count >= PARTIES && count <= PARTIES_MAX) return count
+  throw new DecodeError('SETTING_INVALID', '--parties', `expected a number from ${PARTIES} to ${PARTIES_MAX}, got "${text}"`)
+}
+
 /** What `npm start -- --help` prints. */
 export const SUPERVISOR_HELP = `A whole FUSION network on this machine: four validators, an edge, a foreign chain, data providers and two example contracts.
 
@@ -29,6 +42,7 @@ usage: npm start -- [options]
 
   --fresh              delete the data folder and begin a new chain
   --no-demo            no data providers, no example contracts
+  --parties N          parties that hold keys, one in each validator and the rest on their own [${PARTIES}]
   --ready-file PATH    write URLs, process ids and funded development keys as JSON once the first block is final and the edge answers
   --help               this text
 
@@ -52,6 +66,7 @@ export function readSettings(args: readonly string[], env: Readonly<Record<strin
       options: {
         fresh: { type: 'boolean' },
         'no-demo': { type: 'boolean' },
+        parties: { type: 'string' },
         'ready-file': { type: 'string' },
         help: { type: 'boolean' },
       },
@@ -71,6 +86,7 @@ export function readSettings(args: readonly string[], env: Readonly<Record<strin
     chainId: parsed.data.FUSION_CHAIN_ID,
     isFresh: flags.fresh === true,
     withDemo: flags['no-demo'] !== true,
+    parties: partyCount(flags.parties),
     readyFile: flags['ready-file'] === undefined ? null : resolve(flags['ready-file']),
   }
 }

@@ -69,6 +69,7 @@ describe('ports of the development network', () => {
     expect(devnetPorts(4, 0)).toEqual({
       rpc: [8545, 8546, 8547, 8548],
       p2p: [9545, 9546, 9547, 9548],
+      party: [9745, 9746, 9747, 9748],
       edge: 8787,
       anvil: 8645,
       jsonSource: 8790,
