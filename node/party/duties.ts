@@ -40,7 +40,9 @@ export type SigningDuty = Readonly<{
 export type OperationDuty = Readonly<{ kind: 'operate'; name: string; key: ChainKey; operation: ChainOperation; set: readonly PartyId[] }>
 /** Base transfers with one peer. */
 export type SetupDuty = Readonly<{ kind: 'setup'; name: string; key: ChainKey; attempt: number; set: readonly PartyId[] }>
-export type Duty = SigningDuty | OperationDuty | SetupDuty
+/** Presignatures to make ahead with one set. */
+export type StockDuty = Readonly<{ kind: 'stock'; name: string; key: ChainKey; session: Hash; attempt: number; set: readonly PartyId[] }>
+export type Duty = SigningDuty | OperationDuty | SetupDuty | StockDuty
 
 const mayServe = ({ absences, excludedAt }: ChainParty): boolean => excludedAt === 0n && absences < ABSENCES_MAX
 
@@ -136,6 +138,35 @@ export function signingDuty(backend: DcrmBackend, board: Board, self: PartyId, a
   const set = signingSetOf(backend, board, awaited.key, draw)
   if (set === null || !set.includes(self)) return null
   return { kind: 'sign', name: `${awaited.session}/${awaited.attempt}`, ...awaited, set }
+}
+
+/** Presignatures kept per set; few, because the cost of attacking them falls with their number. */
+const STOCK_PER_SET = 4
+const STOCK_PER_KEY = 32
+
+/** Height whose randomness draws the set that makes presignatures now. */
+export function stockHeight(board: Board): Height {
+  return Math.floor(board.height / ATTEMPT_BLOCKS) * ATTEMPT_BLOCKS
+}
+
+/** Sets this party should make presignatures with in the present window; `stock` counts what it has for a set, or for the key. */
+export function stockDuties(
+  backend: DcrmBackend,
+  board: Board,
+  self: PartyId,
+  custody: Custody,
+  randomness: Hash,
+  stock: (key: ChainKey, set: readonly PartyId[] | null) => number,
+): readonly StockDuty[] {
+  const attempt = stockHeight(board) / ATTEMPT_BLOCKS
+  return board.keys.flatMap((key): StockDuty[] => {
+    if (key.state !== KEY_ACTIVE || SCHEMES[key.scheme] !== 'ecdsa' || custody.share(key.id, key.epoch) === null) return []
+    const name = hashItems(backend, 'stock', rawHash(key.id), key.epoch)
+    const set = signingSetOf(backend, board, key, { randomness: rawHash(randomness), requestId: name, attempt })
+    if (set === null || !set.includes(self) || stock(key, set) >= STOCK_PER_SET || stock(key, null) >= STOCK_PER_KEY) return []
+    if (set.some((peer) => peer !== self && custody.pair(key.id, key.epoch, peer) === null)) return []
+    return [{ kind: 'stock', name: `stock/${key.id}/${key.epoch}/${attempt}`, key, session: bytesToHex(name), attempt, set }]
+  })
 }
 
 /** Position of this party in a random but common order: whoever comes first acts first. */

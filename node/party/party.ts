@@ -8,11 +8,22 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { nativeEnvelopeCrypto } from '#node/dcrm/envelope-crypto.ts'
 import { createNativeBackend } from '#node/dcrm/native-backend.ts'
 import type { Logger } from '#node/log.ts'
-import type { Board } from '#node/party/chain-view.ts'
+import type { Board, ChainKey } from '#node/party/chain-view.ts'
 import { ChainView } from '#node/party/chain-view.ts'
 import { Custody } from '#node/party/custody.ts'
 import type { Duty } from '#node/party/duties.ts'
-import { KEY_ACTIVE, OPERATION_STATE, awaitedSignatures, operationDuties, setupDuties, signingDuty, turnOf } from '#node/party/duties.ts'
+import {
+  KEY_ACTIVE,
+  OPERATION_STATE,
+  SCHEMES,
+  awaitedSignatures,
+  operationDuties,
+  setupDuties,
+  signingDuty,
+  stockDuties,
+  stockHeight,
+  turnOf,
+} from '#node/party/duties.ts'
 import { Presignatures } from '#node/party/presignatures.ts'
 import type { DutyEnd, ProtocolParts } from '#node/party/protocols.ts'
 import { perform } from '#node/party/protocols.ts'
@@ -82,6 +93,7 @@ class Party {
   readonly #firstSeen = new Map<string, number>()
   /** What the chain is still to be told, by name: sent again until the board shows it or has no use for it. */
   readonly #outbox = new Map<string, Outgoing>()
+  #board: Board | null = null
   #signKeys = new Map<PartyId, Uint8Array>()
 
   constructor(settings: PartySettings, log: Logger, signal: AbortSignal, custody: Custody, stock: ReturnType<typeof openVault>) {
@@ -105,6 +117,7 @@ class Party {
         const share = this.#custody.share(key, epoch)
         return share === null ? null : encodePublicKey(share.publicKey)
       },
+      status: () => this.#status(),
     })
     try {
       const self = await this.#register(relay.url)
@@ -114,6 +127,14 @@ class Party {
     } finally {
       await relay.close()
     }
+  }
+
+  #status(): unknown {
+    const presignatures = Object.fromEntries(
+      (this.#board?.keys ?? []).filter(({ scheme }) => SCHEMES[scheme] === 'ecdsa').map((key) => [key.id, this.#stockOf(key, null)]),
+    )
+    const party = this.#board?.parties.find(({ account }) => account === this.#chain.account)?.id ?? null
+    return { party, finalHeight: this.#board?.height ?? null, presignatures, sessions: [...this.#running] }
   }
 
   /** Waits for the chain, registers once, renews the lease at every start. */
@@ -167,6 +188,7 @@ class Party {
         if (height !== seen || this.#running.size > 0 || this.#outbox.size > 0) {
           const board = await this.#chain.board(height)
           seen = height
+          this.#board = board
           this.#signKeys = new Map(board.parties.map(({ id, signKey }) => [id, hexToBytes(signKey)]))
           await this.#dispatch(board, self, genesisHash)
         }
@@ -183,11 +205,27 @@ class Party {
     this.#seatOperations(board, self)
     for (const duty of operationDuties(board, self)) this.#begin(duty, board, self, genesisHash, null)
     for (const duty of setupDuties(board, self, this.#custody)) this.#begin(duty, board, self, genesisHash, null)
+    await this.#fillStock(board, self, genesisHash)
     for (const awaited of awaitedSignatures(board, self, heartbeatName)) {
       const proven = await this.#chain.randomness(awaited.openingHeight)
       const duty = signingDuty(this.#backend, board, self, awaited, proven.randomness)
       if (duty !== null) this.#begin(duty, board, self, genesisHash, proven.randomness)
     }
+  }
+
+  async #fillStock(board: Board, self: PartyId, genesisHash: Hash): Promise<void> {
+    const hasEcdsa = board.keys.some(
+      ({ state, scheme, members }) => state === KEY_ACTIVE && SCHEMES[scheme] === 'ecdsa' && members.includes(self),
+    )
+    if (!hasEcdsa || this.#running.size > 0) return
+    const { randomness } = await this.#chain.randomness(stockHeight(board))
+    const duties = stockDuties(this.#backend, board, self, this.#custody, randomness, (key, set) => this.#stockOf(key, set))
+    for (const duty of duties) this.#begin(duty, board, self, genesisHash, null)
+  }
+
+  #stockOf(key: ChainKey, set: readonly PartyId[] | null): number {
+    const share = this.#custody.share(key.id, key.epoch)
+    return share === null ? 0 : this.#presignatures.stock(share.publicKey.keyId, key.epoch, set).length
   }
 
   /** Forgets what newer final epochs have made worthless, and tells the chain disputes it does not know. */
@@ -288,8 +326,8 @@ class Party {
     for (const failure of end.failures) {
       this.#log.info('session-end', { duty: duty.name, end: failure.kind === 'done' ? 'done' : failure.code })
       for (const { fault, evidence } of failure.accusations)
-        if (fault.class === 'proof') await this.#accuse(fault.accused, fault.code, evidence)
-      if (failure.kind === 'aborted' && failure.absent.length > 0 && duty.kind !== 'setup') await this.#reportAbsence(duty, failure.absent)
+        if (fault.class === 'proof') await this.#accuse(duty, fault.accused, fault.code, evidence)
+      if (failure.kind === 'aborted' && failure.absent.length > 0) await this.#reportAbsence(duty, failure.absent)
     }
     if (duty.kind === 'operate' && end.confirmation !== null) {
       const { operation } = duty
@@ -308,15 +346,20 @@ class Party {
     this.#tell(board)
   }
 
-  async #accuse(accused: PartyId, code: string, evidence: readonly Uint8Array[]): Promise<void> {
+  async #accuse(duty: Duty, accused: PartyId, code: string, evidence: readonly Uint8Array[]): Promise<void> {
     this.#log.warn('fault-proven', { accused, code })
-    if (code !== 'EQUIVOCATION') return
+    if (code !== 'EQUIVOCATION') {
+      // The chain judges equivocation only; for the rest this party keeps its distance, in this epoch or in this attempt.
+      if (duty.key.state === KEY_ACTIVE) this.#custody.dispute(duty.key.id, duty.key.epoch, accused, code)
+      else await this.#reportAbsence(duty, [accused])
+      return
+    }
     const refusal = await this.#chain.send('reportFault', [accused, bytesToHex(encodeEvidence(evidence))])
     this.#log.info('fault-reported', { accused, refusal })
   }
 
-  async #reportAbsence(duty: Exclude<Duty, { kind: 'setup' }>, absent: readonly PartyId[]): Promise<void> {
-    if (duty.kind === 'sign' && duty.heartbeatEpoch !== null) return
+  async #reportAbsence(duty: Duty, absent: readonly PartyId[]): Promise<void> {
+    if (duty.kind === 'setup' || duty.kind === 'stock' || (duty.kind === 'sign' && duty.heartbeatEpoch !== null)) return
     const session = duty.kind === 'operate' ? duty.operation.id : duty.session
     const attempt = duty.kind === 'operate' ? duty.operation.attempt : duty.attempt
     const refusal = await this.#chain.send('reportAbsence', [session, attempt, [...absent]])

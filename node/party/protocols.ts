@@ -1,5 +1,5 @@
 /** Turns a duty into sessions, runs them, and hands back what the chain is to be told. @module */
-import type { Awaited as AwaitedSignature, Duty, OperationDuty, SetupDuty, SigningDuty } from '#node/party/duties.ts'
+import type { Awaited as AwaitedSignature, Duty, OperationDuty, SetupDuty, SigningDuty, StockDuty } from '#node/party/duties.ts'
 import { OPERATION, SCHEMES } from '#node/party/duties.ts'
 import type { Board, ChainParty } from '#node/party/chain-view.ts'
 import type { Custody } from '#node/party/custody.ts'
@@ -8,17 +8,21 @@ import type { Presignatures } from '#node/party/presignatures.ts'
 import { decodePublicKey } from '#node/party/share-codec.ts'
 import type { RunnerParts, SessionEnd } from '#node/party/session-runner.ts'
 import { runSession } from '#node/party/session-runner.ts'
-import { bytesToHex, hexToBytes } from '#shared/bytes.ts'
+import { bytesToBigint, bytesToHex, hexToBytes } from '#shared/bytes.ts'
 import { keyCertificate } from '#shared/dcrm/certificate.ts'
 import { childKey, childShare, childTweak } from '#shared/dcrm/derive.ts'
 import { genericDigest, heartbeatDigest, signingEntropy } from '#shared/dcrm/digest.ts'
 import { dkgMachine } from '#shared/dcrm/dkg.ts'
-import { ecdsaMachine } from '#shared/dcrm/ecdsa-sign.ts'
+import { blameMachine } from '#shared/dcrm/ecdsa-blame.ts'
+import type { Partial } from '#shared/dcrm/ecdsa-sign.ts'
+import { decodePartial, ecdsaMachine } from '#shared/dcrm/ecdsa-sign.ts'
 import { frostMachine } from '#shared/dcrm/frost.ts'
 import { hashItems } from '#shared/dcrm/hash.ts'
 import { descriptorHash } from '#shared/dcrm/ids.ts'
 import { pairSetupMachine } from '#shared/dcrm/pair-setup.ts'
+import { MAX_BATCH } from '#shared/dcrm/presign-state.ts'
 import { presignMachine } from '#shared/dcrm/presign.ts'
+import type { Presignature } from '#shared/dcrm/presignature.ts'
 import { recoveryMachine } from '#shared/dcrm/recovery.ts'
 import { reshareMachine } from '#shared/dcrm/reshare.ts'
 import type { RoundMachine } from '#shared/dcrm/round.ts'
@@ -97,6 +101,7 @@ const peerOf = ({ id, signKey, sealKey }: ChainParty): Peer => ({ id, signKey: h
 /** Does a duty. */
 export function perform(parts: ProtocolParts, board: Board, duty: Duty, randomness: Hash): Promise<DutyEnd> {
   if (duty.kind === 'operate') return operate(parts, board, duty)
+  if (duty.kind === 'stock') return fillStock(parts, board, duty)
   return duty.kind === 'setup' ? setUpPair(parts, board, duty) : sign(parts, board, duty, randomness)
 }
 
@@ -238,31 +243,70 @@ async function signEcdsa(
   const { backend, presignatures, self } = parts
   const { key, set, attempt, path } = duty
   const encodedKey = hexToBytes(key.publicKey)
-  const psid = await presignatureFor(parts, board, duty, share)
-  if (!(psid instanceof Uint8Array)) return psid
-  const tuple = {
-    digest,
-    tweak: childTweak(backend, 'ecdsa', rawHash(key.id), encodedKey, path),
-    entropy: signingEntropy(backend, rawHash(randomness), rawHash(duty.session)),
-  }
-  const use = presignatures.use(psid, encodedKey, tuple)
+  const presignature = await presignatureFor(parts, board, duty, share)
+  if ('failures' in presignature) return presignature
+  const tweak = childTweak(backend, 'ecdsa', rawHash(key.id), encodedKey, path)
+  const tuple = { digest, tweak, entropy: signingEntropy(backend, rawHash(randomness), rawHash(duty.session)) }
+  const use = presignatures.use(presignature.psid, encodedKey, tuple)
   if (typeof use === 'string') return failed({ kind: 'aborted', code: use, absent: [], accusations: [], openId: duty.session })
-  const run = { key: key.id, session: duty.session, epoch: key.epoch, attempt, set, descriptor: new Uint8Array(32) }
-  const end = await session(parts, board, { ...run, protocol: 'ecdsa', hasOpening: false }, () =>
-    ecdsaMachine({ backend, self, set, context: use.context, digest, partial: use.partial }),
+  // Parties that hold different presignatures must not meet: their partials would make each other look like cheaters.
+  const name = bytesToHex(hashItems(backend, 'ecdsa/session', rawHash(duty.session), presignature.psid))
+  const run = { key: key.id, session: name, epoch: key.epoch, attempt, set, descriptor: new Uint8Array(32), hasOpening: false }
+  const partials = new Map<PartyId, Partial>()
+  const end = await session(parts, board, { ...run, protocol: 'ecdsa' }, () =>
+    listening(ecdsaMachine({ backend, self, set, context: use.context, digest, partial: use.partial }), (id, payload) => {
+      const partial = decodePartial(backend.secp256k1.order, payload)
+      if (partial !== null) partials.set(id, partial)
+    }),
   )
-  return end.kind === 'done' ? { ...NOTHING, signature: bytesToHex(end.result), failures: [end] } : failed(end)
+  if (end.kind === 'done') return { ...NOTHING, signature: bytesToHex(end.result), failures: [end] }
+  if (end.code !== 'BAD_PARTIAL') return failed(end)
+  const blame = await session(parts, board, { ...run, protocol: 'blame' }, (_sid, seed) =>
+    blameMachine({
+      backend,
+      self,
+      presignature,
+      context: use.context,
+      digest,
+      tweak,
+      encodedKey,
+      partials,
+      phi: bytesToBigint(presignature.phi),
+      seed,
+    }),
+  )
+  return { ...NOTHING, failures: [end, blame] }
+}
+
+/** The same machine, whose broadcasts are also heard here. */
+function listening<State, Result>(
+  machine: RoundMachine<State, Result>,
+  hear: (id: PartyId, payload: Uint8Array) => void,
+): RoundMachine<State, Result> {
+  return {
+    start: machine.start,
+    next: (state, inbox) => {
+      for (const [id, payload] of inbox.broadcasts) hear(id, payload)
+      return machine.next(state, inbox)
+    },
+  }
 }
 
 /** The lowest one in stock on the first attempt, a fresh one otherwise; a failed session's end when there is none. */
-async function presignatureFor(parts: ProtocolParts, board: Board, duty: SigningDuty, share: KeyShare): Promise<Uint8Array | DutyEnd> {
-  const { presignatures } = parts
+async function presignatureFor(parts: ProtocolParts, board: Board, duty: SigningDuty, share: KeyShare): Promise<Presignature | DutyEnd> {
   const { keyId, epoch } = share.publicKey
-  const [stocked] = duty.attempt === 0 ? presignatures.stock(keyId, epoch, duty.set) : []
-  if (stocked !== undefined) return stocked.psid
+  const [stocked] = duty.attempt === 0 ? parts.presignatures.stock(keyId, epoch, duty.set) : []
+  if (stocked !== undefined) return stocked
   const end = await presign(parts, board, { key: duty.key, session: duty.session, attempt: duty.attempt, set: duty.set, count: 1 }, share)
   if (end === null) return NOTHING
-  return end.kind === 'done' ? (end.result[0]?.psid ?? NOTHING) : failed(end)
+  return end.kind === 'done' ? (end.result[0] ?? NOTHING) : failed(end)
+}
+
+async function fillStock(parts: ProtocolParts, board: Board, duty: StockDuty): Promise<DutyEnd> {
+  const { key, session: name, attempt, set } = duty
+  const share = parts.custody.share(key.id, key.epoch)
+  const end = share === null ? null : await presign(parts, board, { key, session: name, attempt, set, count: MAX_BATCH }, share)
+  return end === null ? NOTHING : failed(end)
 }
 
 /** Makes presignatures with a set; null while a pair of it is not set up. */

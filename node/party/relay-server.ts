@@ -42,6 +42,8 @@ export type RelayOptions = Readonly<{
   nowMs: () => number
   /** Public part of a key in an epoch as JSON text, for parties that have no share of it. */
   publicKeyOf: (key: Hash, epoch: number) => string | null
+  /** What the party tells anybody about itself. */
+  status: () => unknown
 }>
 
 type Sessions = Map<string, Mailbox>
@@ -87,6 +89,7 @@ export async function startRelayServer(options: RelayOptions): Promise<RelayServ
   const sessions: Sessions = new Map()
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://relay')
+    if (url.pathname === '/v1/status' && request.method === 'GET') return answer(response, 200, options.status())
     const [, key, epoch] = KEY_PATH.exec(url.pathname) ?? []
     if (key !== undefined && request.method === 'GET') return sendKey(options, `0x${key}`, Number(epoch), response)
     const id = PATH.exec(url.pathname)?.[1]

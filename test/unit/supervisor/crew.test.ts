@@ -61,7 +61,7 @@ describe('settings of npm start', () => {
   it('have defaults, flags and environment', () => {
     expect(readSettings([], {})).toMatchObject({ portOffset: 0, chainId: 81_920, isFresh: false, withDemo: true, readyFile: null })
     expect(
-      readSettings(['--fresh', '--no-demo', '--ready-file', '/x/r.json'], {
+      readSettings(['--fresh', '--no-demo', '--parties', '6', '--ready-file', '/x/r.json'], {
         FUSION_DATA_DIR: '/x/d',
         FUSION_PORT_OFFSET: '7',
         FUSION_CHAIN_ID: '9',
@@ -72,6 +72,7 @@ describe('settings of npm start', () => {
       chainId: 9,
       isFresh: true,
       withDemo: false,
+      parties: 6,
       readyFile: '/x/r.json',
     })
     expect(readSettings(['--help'], {})).toBe('help')
@@ -79,6 +80,8 @@ describe('settings of npm start', () => {
 
   it.each([
     [['--frehs'], {}, /FLAG_UNKNOWN/],
+    [['--parties', '3'], {}, /SETTING_INVALID at --parties/],
+    [['--parties', '33'], {}, /SETTING_INVALID at --parties/],
     [[], { FUSION_PORT_OFFSET: 'x' }, /SETTING_INVALID at FUSION_PORT_OFFSET/],
     [[], { FUSION_CHAIN_ID: '0' }, /SETTING_INVALID at FUSION_CHAIN_ID/],
     [[], { FUSION_DATA_DIR: '' }, /SETTING_INVALID at FUSION_DATA_DIR/],
