@@ -19,7 +19,7 @@ import type { Hash } from '#shared/types.ts'
 const TICK_MS = 250
 /** How often the first relay is asked, and the others. */
 const POLL_MS = 150
-const POLL_OTHERS_MS = 1000
+const POLL_OTHERS_MS = 500
 const POST_TRIES = 20
 const POST_RETRY_MS = 500
 
@@ -78,7 +78,7 @@ class Running<State, Result> {
     })
     const timers = [
       setInterval(() => this.#step({ kind: 'tick', nowMs: this.#parts.nowMs() }), TICK_MS),
-      ...this.#relays.map((relay, index) => this.#poll(relay, index === 0 ? POLL_MS : POLL_OTHERS_MS)),
+      ...this.#relays.map((_, index) => this.#poll(index, index === 0 ? POLL_MS : POLL_OTHERS_MS)),
     ]
     const onAbort = (): void => this.#finish({ kind: 'aborted', code: 'STOPPED', absent: [], accusations: [], openId: this.#openId })
     this.#parts.signal.addEventListener('abort', onAbort)
@@ -93,14 +93,15 @@ class Running<State, Result> {
     }
   }
 
-  #poll(relay: RelayClient, everyMs: number): NodeJS.Timeout {
-    let isBusy = false
+  #poll(index: number, everyMs: number): NodeJS.Timeout {
+    const relay = this.#relays[index]
+    let isBusy = relay === undefined
     return setInterval(() => {
       if (isBusy) return
       isBusy = true
-      void relay.read().then((envelopes) => {
+      void relay?.read().then((envelopes) => {
         isBusy = false
-        for (const bytes of envelopes) this.#step({ kind: 'envelope', bytes, nowMs: this.#parts.nowMs() })
+        for (const bytes of envelopes) this.#step({ kind: 'envelope', relay: index, bytes, nowMs: this.#parts.nowMs() })
       })
     }, everyMs)
   }

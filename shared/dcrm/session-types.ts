@@ -42,7 +42,7 @@ export type SessionContext<State, Result> = Readonly<{
 
 export type SessionEvent =
   | Readonly<{ kind: 'start'; nowMs: UnixMs }>
-  | Readonly<{ kind: 'envelope'; bytes: Uint8Array; nowMs: UnixMs }>
+  | Readonly<{ kind: 'envelope'; relay: number; bytes: Uint8Array; nowMs: UnixMs }>
   | Readonly<{ kind: 'tick'; nowMs: UnixMs }>
 
 /** Evidence is encoded envelopes, the accused's own first. */

@@ -9,23 +9,16 @@ import type { DcrmBackend } from '#shared/dcrm/backend.ts'
 import { createDrbg } from '#shared/dcrm/drbg.ts'
 import type { EnvelopeCrypto } from '#shared/dcrm/envelope-crypto.ts'
 import { SEAL_BYTES, messageKey } from '#shared/dcrm/envelope-crypto.ts'
-import type { Envelope, UnsignedEnvelope } from '#shared/dcrm/envelope.ts'
-import { associatedData, encodeEnvelope, envelopeDigest, envelopePlace } from '#shared/dcrm/envelope.ts'
+
+import { associatedData, encodeEnvelope, envelopePlace } from '#shared/dcrm/envelope.ts'
 import { hashItems } from '#shared/dcrm/hash.ts'
 import { openIdOf, sessionIdOf } from '#shared/dcrm/ids.ts'
 import { isSized } from '#shared/dcrm/lockstep.ts'
 import type { Fault, Inbox, Outgoing, Step } from '#shared/dcrm/round.ts'
 import { broadcastOf, echoesOf, missingElsewhere, placeOf, viewOf } from '#shared/dcrm/session-echo.ts'
+import { Turn } from '#shared/dcrm/session-turn.ts'
 import { takeEnvelope } from '#shared/dcrm/session-intake.ts'
-import type {
-  OwnKeys,
-  SessionContext,
-  SessionEffect,
-  SessionEvent,
-  SessionPlan,
-  SessionState,
-  SessionStep,
-} from '#shared/dcrm/session-types.ts'
+import type { OwnKeys, SessionContext, SessionEvent, SessionPlan, SessionState, SessionStep } from '#shared/dcrm/session-types.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 import { invariant } from '#shared/fault.ts'
 
@@ -61,54 +54,6 @@ export function createSession<State, Result>(
   return { context: { plan, keys, crypto, backend, openId }, state }
 }
 
-/** A session in motion while one event is handled. */
-class Turn<State, Result> {
-  readonly context: SessionContext<State, Result>
-  readonly nowMs: number
-  readonly effects: SessionEffect<Result>[] = []
-  state: SessionState<State>
-
-  constructor(context: SessionContext<State, Result>, state: SessionState<State>, nowMs: number) {
-    this.context = context
-    this.state = state
-    this.nowMs = nowMs
-  }
-
-  set(change: Partial<SessionState<State>>): void {
-    this.state = { ...this.state, ...change }
-  }
-
-  enter(phase: SessionState<State>['phase']): void {
-    this.set({ phase, phaseSinceMs: this.nowMs })
-  }
-
-  isLate(): boolean {
-    return this.nowMs - this.state.phaseSinceMs >= this.context.plan.roundTimeoutMs
-  }
-
-  /** Signs, keeps and sends to every relay in reach. */
-  send(unsigned: Omit<UnsignedEnvelope, 'epoch' | 'from' | 'id' | 'previous'>): void {
-    const { plan, keys, crypto, backend } = this.context
-    const whole = { ...unsigned, epoch: plan.subject.epoch, from: plan.self, id: this.state.id, previous: this.state.chain }
-    const envelope: Envelope = { ...whole, signature: crypto.sign(keys.signSecret, envelopeDigest(backend, whole)) }
-    const bytes = encodeEnvelope(envelope)
-    const accepted = new Map([...this.state.accepted, [envelopePlace(envelope), envelope]])
-    this.set({ sent: [...this.state.sent, bytes], accepted })
-    for (let relay = 0; relay <= this.state.reach; relay++) this.effects.push({ kind: 'send', relay, envelope: bytes })
-  }
-
-  end(code: string, absent: readonly PartyId[] = []): void {
-    this.effects.push({ kind: 'aborted', code, absent })
-    this.enter('over')
-    this.forget()
-  }
-
-  /** Secrets of a session end with it. */
-  forget(): void {
-    this.set({ inner: null, secrets: new Map(), machineSeed: new Uint8Array(32) })
-  }
-}
-
 /** Advances a session by one event. */
 export function stepSession<State, Result>(
   context: SessionContext<State, Result>,
@@ -117,7 +62,11 @@ export function stepSession<State, Result>(
 ): SessionStep<State, Result> {
   const turn = new Turn(context, state, event.nowMs)
   if (event.kind === 'start' && state.phase === 'idle') start(turn)
-  else if (event.kind === 'envelope' && state.phase !== 'over') admit(turn, event.bytes)
+  else if (event.kind === 'envelope' && state.phase !== 'over') {
+    admit(turn, event.bytes)
+    // Whoever writes there has given up on the relays before it, and reads this party's messages there.
+    if (turn.state.accepted !== state.accepted) extendReach(turn, event.relay)
+  }
   if (turn.state.phase === 'idle' || turn.state.phase === 'over') return { state: turn.state, effects: turn.effects }
   if (event.kind === 'tick') reachFurther(turn)
   advance(turn)
@@ -152,10 +101,19 @@ function openingDrbg<State, Result>({
 /** After half of a phase's time the next relay is told everything too. */
 function reachFurther<State, Result>(turn: Turn<State, Result>): void {
   const { plan } = turn.context
-  const { phaseSinceMs, reach, reachedInMs, sent } = turn.state
+  const { phaseSinceMs, reach, reachedInMs } = turn.state
   if (turn.nowMs - phaseSinceMs < plan.roundTimeoutMs / 2 || reach + 1 >= plan.relayCount || reachedInMs === phaseSinceMs) return
-  turn.set({ reach: reach + 1, reachedInMs: phaseSinceMs })
-  for (const envelope of sent) turn.effects.push({ kind: 'send', relay: reach + 1, envelope })
+  turn.set({ reachedInMs: phaseSinceMs })
+  extendReach(turn, reach + 1)
+}
+
+/** Writes to all relays up to this one from now on, and sends there what was sent so far. */
+function extendReach<State, Result>(turn: Turn<State, Result>, relay: number): void {
+  const { reach, sent, phase } = turn.state
+  const last = Math.min(relay, turn.context.plan.relayCount - 1)
+  if (last <= reach || phase === 'idle') return
+  turn.set({ reach: last })
+  for (let next = reach + 1; next <= last; next++) for (const envelope of sent) turn.effects.push({ kind: 'send', relay: next, envelope })
 }
 
 /** Goes on as far as what is here allows. */

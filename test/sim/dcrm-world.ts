@@ -45,7 +45,7 @@ export type PartyEnd<Result> = Readonly<{
   order: readonly string[]
 }>
 
-type Message = Readonly<{ atMs: number; to: PartyId; bytes: Uint8Array }>
+type Message = Readonly<{ atMs: number; to: PartyId; relay: number; bytes: Uint8Array }>
 
 /** Runs one session to its end at every party. */
 export function runWorld<State, Result>(options: WorldOptions<State, Result>): ReadonlyMap<PartyId, PartyEnd<Result>> {
@@ -80,7 +80,7 @@ export function runWorld<State, Result>(options: WorldOptions<State, Result>): R
       const to = decodeEnvelope(copy)?.to ?? null
       for (const { peer } of parties)
         if (peer.id !== from && (to === null || to === peer.id))
-          for (const delay of deliver(rng, from, peer.id, relay)) queue.push({ atMs: nowMs + delay, to: peer.id, bytes: copy })
+          for (const delay of deliver(rng, from, peer.id, relay)) queue.push({ atMs: nowMs + delay, to: peer.id, relay, bytes: copy })
     }
   }
   const handle = (id: PartyId, event: SessionEvent): void => {
@@ -92,7 +92,8 @@ export function runWorld<State, Result>(options: WorldOptions<State, Result>): R
     for (const effect of effects) if (effect.kind === 'send') post(id, effect.relay, effect.envelope, event.nowMs)
   }
   for (const { peer } of parties) handle(peer.id, { kind: 'start', nowMs: 0 })
-  for (const bytes of options.foreign ?? []) for (const { peer } of parties) queue.push({ atMs: rng.below(2000), to: peer.id, bytes })
+  for (const bytes of options.foreign ?? [])
+    for (const { peer } of parties) queue.push({ atMs: rng.below(2000), to: peer.id, relay: 0, bytes })
   const endMs = 60 * roundTimeoutMs
   for (let nowMs = 0, nextTick = 500; nowMs < endMs && [...sessions.values()].some(({ state }) => state.phase !== 'over');) {
     queue.sort((left, right) => left.atMs - right.atMs)
@@ -100,7 +101,7 @@ export function runWorld<State, Result>(options: WorldOptions<State, Result>): R
     if (next !== undefined && next.atMs <= nextTick) {
       queue.shift()
       nowMs = Math.max(nowMs, next.atMs)
-      handle(next.to, { kind: 'envelope', bytes: next.bytes, nowMs })
+      handle(next.to, { kind: 'envelope', relay: next.relay, bytes: next.bytes, nowMs })
     } else {
       nowMs = nextTick
       nextTick += 500
