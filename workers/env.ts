@@ -9,6 +9,7 @@ import type { Collector } from '#workers/oracle/collector.ts'
 import type { FactCollector } from '#workers/oracle/fact-collector.ts'
 import type { Submitter } from '#workers/submit/submitter.ts'
 import type { SchedulerShard } from '#workers/triggers/scheduler-shard.ts'
+import type { SigningSession } from '#workers/signing/session-relay.ts'
 import type { ChainWatcher } from '#workers/watch/chain-watcher.ts'
 
 /** What wrangler.toml binds; all vars are text. */
@@ -22,6 +23,7 @@ export interface Env {
   SCHEDULER: DurableObjectNamespace<SchedulerShard>
   HEAD: DurableObjectNamespace<HeadFollower>
   SUBMITTER: DurableObjectNamespace<Submitter>
+  SIGNING: DurableObjectNamespace<SigningSession>
   RPC_URLS: string
   SCHEDULER_SHARDS: string
   RELAY_FEE_MIN_WEI: string

@@ -11,6 +11,7 @@ import { metaRoutes } from '#workers/http/meta.ts'
 import { ApiProblem, problemResponse } from '#workers/http/problem.ts'
 import { providerRoutes } from '#workers/http/providers.ts'
 import { readStatus } from '#workers/http/status.ts'
+import { sessionRoutes } from '#workers/http/sessions.ts'
 import { statusPage } from '#workers/http/status-page.ts'
 import { intentRoutes } from '#workers/http/trigger-intents.ts'
 import { triggerRoutes } from '#workers/http/triggers.ts'
@@ -56,6 +57,8 @@ app.use(
     exposeHeaders: ['location', 'etag', 'retry-after', 'idempotency-replayed'],
   }),
 )
+// Envelopes are bytes with a limit of their own, and nothing about them is JSON.
+app.route('/', sessionRoutes)
 app.use('*', sizeGuard, formGuard)
 app.use('/v1/*', idempotent)
 app.use('/v1/triggers/*', etag())
