@@ -43,31 +43,73 @@ export function chooseCommittee(hashes: Hashes, draw: Draw, candidates: readonly
 
 const ascending = (ids: readonly PartyId[]): readonly PartyId[] => ids.toSorted((left, right) => left - right)
 
-/** For each vertex the set of vertices it may sign with, as bits. */
-function agreementBits(ids: readonly PartyId[], disputes: readonly Dispute[]): readonly number[] {
+/** For each vertex the vertices it disputes with, as bits. */
+function conflictBits(ids: readonly PartyId[], disputes: readonly Dispute[]): readonly number[] {
   invariant(ids.length <= MAX_COMMITTEE, 'a committee fits 32 bits')
-  const isApart = (left: PartyId, right: PartyId): boolean =>
-    disputes.some(([one, other]) => (one === left && other === right) || (one === right && other === left))
-  return ids.map((id) => ids.reduce((bits, other, index) => (other !== id && !isApart(id, other) ? bits | (1 << index) : bits), 0))
+  const indexOf = new Map(ids.map((id, index) => [id, index]))
+  const bits = ids.map(() => 0)
+  for (const [one, other] of disputes) {
+    const left = indexOf.get(one)
+    const right = indexOf.get(other)
+    if (left === undefined || right === undefined || left === right) continue
+    bits[left] = (bits[left] ?? 0) | (1 << right)
+    bits[right] = (bits[right] ?? 0) | (1 << left)
+  }
+  return bits
 }
 
 const bitCount = (bits: number): number => {
-  let count = 0
-  for (let rest = bits; rest !== 0; rest &= rest - 1) count++
-  return count
+  const pairs = bits - ((bits >>> 1) & 0x55555555)
+  const nibbles = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333)
+  return Math.imul((nibbles + (nibbles >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
 }
 
-/** First clique of `size` in the order of the vertices, as bits; null when there is none. Exponential only in the number of disputes. */
-function firstClique(neighbours: readonly number[], size: number, allowed: number, chosen = 0): number | null {
-  if (size === 0) return chosen
-  let rest = allowed
-  while (bitCount(rest) >= size) {
+/** Vertices of `allowed` with the fewest and the most conflicts inside it. */
+function extremes(conflicts: readonly number[], allowed: number): Readonly<{ least: number; most: number; degree: number }> {
+  let [least, most, fewest, degree] = [-1, -1, 33, -1]
+  for (let rest = allowed; rest !== 0; rest &= rest - 1) {
     const vertex = 31 - Math.clz32(rest & -rest)
-    rest &= rest - 1
-    const found = firstClique(neighbours, size - 1, rest & (neighbours[vertex] ?? 0), chosen | (1 << vertex))
-    if (found !== null) return found
+    const count = bitCount((conflicts[vertex] ?? 0) & allowed)
+    if (count < fewest) [least, fewest] = [vertex, count]
+    if (count > degree) [most, degree] = [vertex, count]
+    if (fewest <= 1) break
   }
-  return null
+  return { least, most, degree: fewest <= 1 ? fewest : degree }
+}
+
+/**
+ * Size of the largest set within `allowed` without conflicts. Someone with at most one conflict can always be taken, and so can anyone where all
+ * have two (rings); only a vertex with three or more needs both answers tried, so that 32 members never take more than some thousand steps,
+ * whatever the disputes are.
+ */
+function largestWithin(conflicts: readonly number[], allowed: number): number {
+  let [size, left] = [0, allowed]
+  while (left !== 0) {
+    const { least, most, degree } = extremes(conflicts, left)
+    if (degree > 2) {
+      const without = left & ~(1 << most)
+      return size + Math.max(1 + largestWithin(conflicts, without & ~(conflicts[most] ?? 0)), largestWithin(conflicts, without))
+    }
+    left &= ~((1 << least) | (conflicts[least] ?? 0))
+    size++
+  }
+  return size
+}
+
+/** The first set of `size` without conflicts, in the order of the vertices; null when there is none. */
+function firstSet(conflicts: readonly number[], size: number): readonly number[] | null {
+  let allowed = allBits(conflicts.length)
+  if (largestWithin(conflicts, allowed) < size) return null
+  const chosen: number[] = []
+  for (let vertex = 0; chosen.length < size; vertex++) {
+    if ((allowed & (1 << vertex)) === 0) continue
+    allowed &= ~(1 << vertex)
+    const compatible = allowed & ~(conflicts[vertex] ?? 0)
+    if (chosen.length + 1 + largestWithin(conflicts, compatible) < size) continue
+    chosen.push(vertex)
+    allowed = compatible
+  }
+  return chosen
 }
 
 /** `threshold` members, ascending, no two in dispute and none excluded, drawn anew for each attempt; null when no such set is left. */
@@ -81,8 +123,8 @@ export function chooseSigningSet(
 ): readonly PartyId[] | null {
   const able = members.filter((id) => !excluded.includes(id))
   const order = drawnOrder(hashes, 'signers', draw, able)
-  const clique = firstClique(agreementBits(order, disputes), threshold, allBits(order.length))
-  return clique === null ? null : ascending(order.filter((_, index) => (clique & (1 << index)) !== 0))
+  const set = firstSet(conflictBits(order, disputes), threshold)
+  return set === null ? null : ascending(order.filter((_, index) => set.includes(index)))
 }
 
 const allBits = (count: number): number => (count >= 32 ? -1 : (1 << count) - 1)
@@ -90,7 +132,5 @@ const allBits = (count: number): number => (count >= 32 ? -1 : (1 << count) - 1)
 /** Size of the largest set of members, none excluded, no two in dispute. */
 export function largestSigningSet(members: readonly PartyId[], disputes: readonly Dispute[], excluded: readonly PartyId[]): number {
   const able = members.filter((id) => !excluded.includes(id))
-  const neighbours = agreementBits(able, disputes)
-  for (let size = able.length; size > 0; size--) if (firstClique(neighbours, size, allBits(able.length)) !== null) return size
-  return 0
+  return largestWithin(conflictBits(able, disputes), allBits(able.length))
 }
