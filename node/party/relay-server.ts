@@ -5,9 +5,9 @@ import type { DcrmBackend } from '#shared/dcrm/backend.ts'
 import type { EnvelopeCrypto } from '#shared/dcrm/envelope-crypto.ts'
 import { ENVELOPE_BYTES_MAX } from '#shared/dcrm/envelope.ts'
 import type { Mailbox } from '#shared/dcrm/relay.ts'
-import { RELAY_LIMITS, entriesAfter, putEntry, relayEntry } from '#shared/dcrm/relay.ts'
+import { RELAY_LIMITS, emptyMailbox, entriesAfter, putEntry, relayEntry, relayQuery } from '#shared/dcrm/relay.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
-import type { Hash } from '#shared/types.ts'
+import type { Hash, UnixMs } from '#shared/types.ts'
 
 const SESSIONS_MAX = 256
 const KEY_PATH = /^\/v1\/keys\/([0-9a-f]{64})\/(\d{1,9})$/
@@ -48,6 +48,11 @@ export type RelayOptions = Readonly<{
 
 type Sessions = Map<string, Mailbox>
 
+/** Sessions are forgotten before anything is done with them. */
+function forget(sessions: Sessions, nowMs: UnixMs): void {
+  for (const [id, { openedAtMs }] of sessions) if (nowMs - openedAtMs > RELAY_LIMITS.lifetimeMs) sessions.delete(id)
+}
+
 async function put(
   options: RelayOptions,
   sessions: Sessions,
@@ -60,20 +65,17 @@ async function put(
   if (bytes === null) return answer(response, 413, { code: 'ENVELOPE_TOO_LARGE', limit: ENVELOPE_BYTES_MAX })
   const entry = relayEntry(bytes, keyOf, crypto, backend)
   if (typeof entry === 'string') return answer(response, 422, { code: entry })
-  for (const [old, { openedAtMs }] of sessions) if (nowMs() - openedAtMs > RELAY_LIMITS.lifetimeMs) sessions.delete(old)
-  const mailbox = sessions.get(id) ?? { entries: [], bytes: 0, openedAtMs: nowMs() }
   if (!sessions.has(id) && sessions.size >= SESSIONS_MAX) return answer(response, 503, { code: 'RELAY_FULL' })
-  const { mailbox: next, outcome } = putEntry(mailbox, entry)
+  const { mailbox: next, outcome } = putEntry(sessions.get(id) ?? emptyMailbox(nowMs()), entry, nowMs())
   sessions.set(id, next)
   answer(response, STATUS[outcome], { code: outcome })
 }
 
-function list(sessions: Sessions, id: string, query: URLSearchParams, response: ServerResponse): void {
-  const after = Number(query.get('after') ?? 0)
-  const to = query.get('to')
-  if (!Number.isSafeInteger(after) || after < 0) return answer(response, 400, { code: 'CURSOR_INVALID' })
-  const mailbox = sessions.get(id) ?? { entries: [], bytes: 0, openedAtMs: 0 }
-  const { entries, next } = entriesAfter(mailbox, after, to === null ? null : Number(to))
+function list(sessions: Sessions, id: string, params: URLSearchParams, response: ServerResponse): void {
+  const query = relayQuery(params.get('after'), params.get('to'))
+  if (typeof query === 'string') return answer(response, 400, { code: query })
+  const mailbox = sessions.get(id) ?? emptyMailbox(0)
+  const { entries, next } = entriesAfter(mailbox, query)
   const envelopes = entries.map(({ cursor, entry: { round, kind, from, bytes } }) => ({
     cursor,
     round,
@@ -81,7 +83,7 @@ function list(sessions: Sessions, id: string, query: URLSearchParams, response: 
     from,
     bytes: Buffer.from(bytes).toString('base64'),
   }))
-  answer(response, 200, { envelopes, next })
+  answer(response, 200, { envelopes, next, rounds: mailbox.rounds })
 }
 
 /** Serves until closed; port 0 picks one. */
@@ -94,6 +96,7 @@ export async function startRelayServer(options: RelayOptions): Promise<RelayServ
     if (key !== undefined && request.method === 'GET') return sendKey(options, `0x${key}`, Number(epoch), response)
     const id = PATH.exec(url.pathname)?.[1]
     if (id === undefined) return answer(response, 404, { code: 'NOT_FOUND' })
+    forget(sessions, options.nowMs())
     if (request.method === 'GET') return list(sessions, id, url.searchParams, response)
     if (request.method !== 'POST') return answer(response, 405, { code: 'METHOD_NOT_ALLOWED' })
     put(options, sessions, id, request, response).catch(() => response.destroy())

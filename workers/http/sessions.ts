@@ -13,7 +13,7 @@ const query = z.object({
     .openapi({ description: 'Cursor of the last envelope seen' }),
   to: z
     .string()
-    .regex(/^\d{1,5}$/)
+    .regex(/^[1-9]\d{0,4}$/)
     .optional()
     .openapi({ description: 'Only what this party should read' }),
 })
@@ -39,6 +39,7 @@ const postRoute = createRoute({
     409: json(zCode, 'Another has the place'),
     413: json(zCode, 'Too large or too many'),
     422: json(zCode, 'Not an envelope of a registered party'),
+    503: json(zCode, 'No validator tells who is registered'),
     ...problems,
   },
 })
@@ -48,7 +49,11 @@ const listRoute = createRoute({
   tags: ['validators'],
   summary: 'Envelopes after a cursor, oldest first',
   request: { params, query },
-  responses: { 200: json(zPage, 'A page'), 400: json(zCode, 'Cursor malformed'), ...problems },
+  responses: {
+    200: json(zPage, 'A page, and when the first envelope of each round came'),
+    400: json(zCode, 'Cursor or party malformed'),
+    ...problems,
+  },
 })
 const socketRoute = createRoute({
   method: 'get',
@@ -56,7 +61,13 @@ const socketRoute = createRoute({
   tags: ['validators'],
   summary: 'The same as a WebSocket: each frame is a cursor of 4 bytes and an envelope',
   request: { params, query },
-  responses: { 101: { description: 'Switching protocols' }, ...problems },
+  responses: {
+    101: { description: 'Switching protocols; `ping` is answered with `pong`' },
+    400: json(zCode, 'Cursor or party malformed'),
+    426: json(zCode, 'Not a WebSocket'),
+    503: json(zCode, 'Too many sockets'),
+    ...problems,
+  },
 })
 
 /** Routes of the relay. The object answers for itself: what it holds is opaque here. */

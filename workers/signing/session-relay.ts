@@ -9,14 +9,19 @@ import { nobleEnvelopeCrypto } from '#shared/dcrm/envelope-crypto.ts'
 import { ENVELOPE_BYTES_MAX, decodeEnvelope } from '#shared/dcrm/envelope.ts'
 import { uintBytes } from '#shared/dcrm/hash.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
-import type { PutOutcome, RelayEntry, RelayRefusal } from '#shared/dcrm/relay.ts'
-import { RELAY_LIMITS, relayEntry } from '#shared/dcrm/relay.ts'
+import type { Held, PutOutcome, RelayEntry, RelayQuery, RelayRefusal, RoundBegin } from '#shared/dcrm/relay.ts'
+import { RELAY_LIMITS, hasRoom, relayEntry, relayQuery } from '#shared/dcrm/relay.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 import type { Env } from '#workers/env.ts'
 import { PartyKeys } from '#workers/signing/party-keys.ts'
 
-type Row = { cursor: number; place: string; round: number; kind: string; sender: number; receiver: number | null; bytes: ArrayBuffer }
-type Listener = Readonly<{ to: PartyId | null }>
+type Row = { cursor: number; round: number; kind: string; sender: PartyId; receiver: PartyId | null; bytes: ArrayBuffer }
+/** What a socket waits for, and the last envelope it was looked through to. */
+type Listener = RelayQuery
+
+/** Sockets of one session: every registered party once, with room for reconnects. */
+const SOCKETS_MAX = 256
+const BASE64_CHUNK = 8190
 
 const STATUS: Readonly<Record<PutOutcome | RelayRefusal, number>> = {
   STORED: 201,
@@ -30,9 +35,13 @@ const STATUS: Readonly<Record<PutOutcome | RelayRefusal, number>> = {
 
 const toBase64 = (bytes: Uint8Array): string => {
   let text = ''
-  for (const byte of bytes) text += String.fromCharCode(byte)
-  return btoa(text)
+  for (let start = 0; start < bytes.length; start += BASE64_CHUNK)
+    text += btoa(String.fromCharCode(...bytes.subarray(start, start + BASE64_CHUNK)))
+  return text
 }
+
+const isFor = (receiver: PartyId | null, to: PartyId | null): boolean => receiver === null || to === null || receiver === to
+const refuse = (status: number, code: string, more: object = {}): Response => Response.json({ code, ...more }, { status })
 
 export class SigningSession extends DurableObject<Env> {
   readonly #keys: PartyKeys
@@ -40,92 +49,122 @@ export class SigningSession extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
     this.#keys = new PartyKeys(env)
-    ctx.storage.sql.exec(
-      `CREATE TABLE IF NOT EXISTS envelopes (cursor INTEGER PRIMARY KEY AUTOINCREMENT, place TEXT NOT NULL UNIQUE, round INTEGER NOT NULL,
-       kind TEXT NOT NULL, sender INTEGER NOT NULL, receiver INTEGER, bytes BLOB NOT NULL, atMs INTEGER NOT NULL)`,
-    )
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair('ping', 'pong'))
   }
 
-  /** POST stores an envelope, GET lists or upgrades to a socket. */
+  /** POST stores an envelope, GET lists or, at …/socket, upgrades. */
   override async fetch(request: Request): Promise<Response> {
     if (request.method === 'POST') return this.#take(request)
-    const query = new URL(request.url).searchParams
-    const after = Number(query.get('after') ?? 0)
-    const to = query.get('to') === null ? null : Number(query.get('to'))
-    if (!Number.isSafeInteger(after) || after < 0) return Response.json({ code: 'CURSOR_INVALID' }, { status: 400 })
-    if (request.headers.get('upgrade') === 'websocket') return this.#listen(after, to)
-    return Response.json(this.#page(after, to), { headers: { 'cache-control': 'no-store' } })
+    const { pathname, searchParams } = new URL(request.url)
+    const query = relayQuery(searchParams.get('after'), searchParams.get('to'))
+    if (typeof query === 'string') return refuse(400, query)
+    if (!pathname.endsWith('/socket')) return Response.json(this.#page(query), { headers: { 'cache-control': 'no-store' } })
+    if (request.headers.get('upgrade')?.toLowerCase() !== 'websocket') return refuse(426, 'UPGRADE_REQUIRED')
+    return this.#listen(query)
   }
 
   async #take(request: Request): Promise<Response> {
     const bytes = await readBounded(request, ENVELOPE_BYTES_MAX)
-    if (bytes === null) return Response.json({ code: 'ENVELOPE_TOO_LARGE', limit: ENVELOPE_BYTES_MAX }, { status: 413 })
+    if (bytes === null) return refuse(413, 'ENVELOPE_TOO_LARGE', { limit: ENVELOPE_BYTES_MAX })
     const sender = decodeEnvelope(bytes)?.from
-    const key = sender === undefined ? null : await this.#keys.of(sender)
+    const key = sender === undefined ? null : await this.#keyOf(sender)
+    if (key === undefined) return refuse(503, 'CHAIN_UNREACHABLE')
     const entry = relayEntry(bytes, () => key, nobleEnvelopeCrypto, nobleBackend)
-    const code = typeof entry === 'string' ? entry : await this.#put(entry)
+    if (typeof entry === 'string') return refuse(STATUS[entry], entry)
+    const code = this.ctx.storage.transactionSync(() => this.#put(entry))
+    await this.ctx.storage.sync()
+    for (const socket of this.ctx.getWebSockets()) this.#push(socket)
     return Response.json({ code }, { status: STATUS[code] })
   }
 
-  async #put(entry: RelayEntry): Promise<PutOutcome> {
-    const { sql } = this.ctx.storage
-    const [known] = sql.exec<{ bytes: ArrayBuffer }>('SELECT bytes FROM envelopes WHERE place = ?', entry.place).toArray()
-    if (known !== undefined) return equalBytes(new Uint8Array(known.bytes), entry.bytes) ? 'SAME' : 'TAKEN'
-    const held = sql
-      .exec<{ count: number; bytes: number }>('SELECT count(*) AS count, coalesce(sum(length(bytes)), 0) AS bytes FROM envelopes')
-      .one()
-    if (held.count >= RELAY_LIMITS.envelopes || held.bytes + entry.bytes.length > RELAY_LIMITS.bytes) return 'FULL'
-    if (held.count === 0) await this.ctx.storage.setAlarm(Date.now() + RELAY_LIMITS.lifetimeMs)
-    const { cursor } = sql
-      .exec<{ cursor: number }>(
-        'INSERT INTO envelopes (place, round, kind, sender, receiver, bytes, atMs) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING cursor',
-        entry.place,
-        entry.round,
-        entry.kind,
-        entry.from,
-        entry.to,
-        entry.bytes,
-        Date.now(),
-      )
-      .one()
-    await this.ctx.storage.sync()
-    for (const socket of this.ctx.getWebSockets()) this.#push(socket, cursor, entry.to, entry.bytes)
-    return 'STORED'
-  }
-
-  #push(socket: WebSocket, cursor: number, receiver: PartyId | null, bytes: Uint8Array): void {
-    const { to } = socket.deserializeAttachment() as Listener
-    if (receiver === null || to === null || receiver === to) socket.send(concatBytes(uintBytes(cursor, 4), bytes))
-  }
-
-  /** Envelopes after a cursor for a party, and when each round began. */
-  #page(after: number, to: PartyId | null): unknown {
-    const rows = this.ctx.storage.sql
-      .exec<Row>('SELECT * FROM envelopes WHERE cursor > ? ORDER BY cursor LIMIT ?', after, RELAY_LIMITS.page)
-      .toArray()
-    const rounds = this.ctx.storage.sql
-      .exec<{ round: number; atMs: number }>('SELECT round, min(atMs) AS atMs FROM envelopes GROUP BY round ORDER BY round')
-      .toArray()
-    return {
-      envelopes: rows
-        .filter(({ receiver }) => receiver === null || to === null || receiver === to)
-        .map(({ cursor, round, kind, sender, bytes }) => ({ cursor, round, kind, from: sender, bytes: toBase64(new Uint8Array(bytes)) })),
-      next: rows.at(-1)?.cursor ?? after,
-      rounds,
+  /** Undefined when the chain does not say. */
+  async #keyOf(sender: PartyId): Promise<Uint8Array | null | undefined> {
+    try {
+      return await this.#keys.of(sender)
+    } catch (cause) {
+      console.warn(`keys of parties: ${String(cause)}`)
+      return undefined
     }
   }
 
-  #listen(after: number, to: PartyId | null): Response {
+  /** Tables come with the first envelope: asking for a session that nobody opened leaves nothing behind. */
+  #put(entry: RelayEntry): PutOutcome {
+    const { sql } = this.ctx.storage
+    sql.exec(
+      `CREATE TABLE IF NOT EXISTS envelopes (cursor INTEGER PRIMARY KEY AUTOINCREMENT, place TEXT NOT NULL UNIQUE, round INTEGER NOT NULL,
+       kind TEXT NOT NULL, sender INTEGER NOT NULL, receiver INTEGER, bytes BLOB NOT NULL, atMs INTEGER NOT NULL)`,
+    )
+    const [known] = sql.exec<{ bytes: ArrayBuffer }>('SELECT bytes FROM envelopes WHERE place = ?', entry.place).toArray()
+    if (known !== undefined) return equalBytes(new Uint8Array(known.bytes), entry.bytes) ? 'SAME' : 'TAKEN'
+    const held = sql
+      .exec<Held>(
+        `SELECT count(*) AS envelopes, coalesce(sum(length(bytes)), 0) AS bytes, count(*) FILTER (WHERE sender = ?1) AS senderEnvelopes,
+         coalesce(sum(length(bytes)) FILTER (WHERE sender = ?1), 0) AS senderBytes FROM envelopes`,
+        entry.from,
+      )
+      .one()
+    if (!hasRoom(held, entry.bytes.length)) return 'FULL'
+    const nowMs = Date.now()
+    // Set in the same write as the first envelope, so that no session stays for ever.
+    if (held.envelopes === 0) void this.ctx.storage.setAlarm(nowMs + RELAY_LIMITS.lifetimeMs)
+    sql.exec(
+      'INSERT INTO envelopes (place, round, kind, sender, receiver, bytes, atMs) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      entry.place,
+      entry.round,
+      entry.kind,
+      entry.from,
+      entry.to,
+      entry.bytes,
+      nowMs,
+    )
+    return 'STORED'
+  }
+
+  #isOpen(): boolean {
+    return this.ctx.storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'envelopes'").toArray().length > 0
+  }
+
+  /** Envelopes after a cursor for a party, and when each round began. */
+  #page({ after, to }: RelayQuery): unknown {
+    if (!this.#isOpen()) return { envelopes: [], next: after, rounds: [] }
+    const { sql } = this.ctx.storage
+    const envelopes: unknown[] = []
+    let next = after
+    for (const row of sql.exec<Row>(
+      'SELECT cursor, round, kind, sender, receiver, bytes FROM envelopes WHERE cursor > ? ORDER BY cursor LIMIT ?',
+      after,
+      RELAY_LIMITS.page,
+    )) {
+      const { cursor, round, kind, sender, receiver, bytes } = row
+      next = cursor
+      if (isFor(receiver, to)) envelopes.push({ cursor, round, kind, from: sender, bytes: toBase64(new Uint8Array(bytes)) })
+    }
+    const rounds = sql.exec<RoundBegin>('SELECT round, min(atMs) AS atMs FROM envelopes GROUP BY round ORDER BY round').toArray()
+    return { envelopes, next, rounds }
+  }
+
+  #listen(query: RelayQuery): Response {
+    if (this.ctx.getWebSockets().length >= SOCKETS_MAX) return refuse(503, 'RELAY_FULL')
     const pair = new WebSocketPair()
     this.ctx.acceptWebSocket(pair[1])
-    pair[1].serializeAttachment({ to } satisfies Listener)
-    for (const { cursor, receiver, bytes } of this.ctx.storage.sql.exec<Row>(
-      'SELECT * FROM envelopes WHERE cursor > ? ORDER BY cursor',
-      after,
-    ))
-      this.#push(pair[1], cursor, receiver, new Uint8Array(bytes))
+    pair[1].serializeAttachment(query satisfies Listener)
+    this.#push(pair[1])
     return new Response(null, { status: 101, webSocket: pair[0] })
+  }
+
+  /** Sends a socket all it has not seen: its cursor is kept with it, so that nothing is missed or sent twice over a hibernation. */
+  #push(socket: WebSocket): void {
+    if (socket.readyState !== WebSocket.READY_STATE_OPEN || !this.#isOpen()) return
+    const { after, to } = socket.deserializeAttachment() as Listener
+    let last = after
+    for (const { cursor, receiver, bytes } of this.ctx.storage.sql.exec<Row>(
+      'SELECT cursor, receiver, bytes FROM envelopes WHERE cursor > ? ORDER BY cursor',
+      after,
+    )) {
+      last = cursor
+      if (isFor(receiver, to)) socket.send(concatBytes(uintBytes(cursor, 4), new Uint8Array(bytes)))
+    }
+    socket.serializeAttachment({ after: last, to } satisfies Listener)
   }
 
   override webSocketMessage(socket: WebSocket): void {

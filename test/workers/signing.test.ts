@@ -1,0 +1,173 @@
+/** The edge's relay of signing sessions: a real Durable Object with its storage, alarm and hibernating sockets. @module */
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
+import { env, exports } from 'cloudflare:workers'
+import { keyManagerAbi } from '#shared/api/abi/key-manager.ts'
+import { RELAY_LIMITS } from '#shared/dcrm/relay.ts'
+import { KEY_MANAGER } from '#shared/system.ts'
+import { FakeChain } from '#test/workers/fake-chain.ts'
+import type { Reach } from '#test/unit/party/relay-table.ts'
+import { REGISTERED, envelope, hexOf, list, post, publicKeyOf, relayBehaviour, sessionId } from '#test/unit/party/relay-table.ts'
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { decodeFunctionData, encodeFunctionResult, zeroAddress, zeroHash } from 'viem'
+
+const chain = new FakeChain(Date.now())
+const registered: number[] = [...REGISTERED]
+chain.ethCall = ({ to, data }) => {
+  expect(to).toBe(KEY_MANAGER)
+  expect(decodeFunctionData({ abi: keyManagerAbi, data })).toMatchObject({ functionName: 'parties', args: [0, expect.any(Number)] })
+  return encodeFunctionResult({
+    abi: keyManagerAbi,
+    functionName: 'parties',
+    result: registered.map((id) => ({
+      id,
+      account: zeroAddress,
+      signKey: `0x${hexOf(publicKeyOf(id))}` as const,
+      sealKey: zeroHash,
+      relayUrl: '',
+      bondWei: 0n,
+      absences: 0,
+      excludedAt: 0n,
+      instanceId: zeroHash,
+      generation: 0n,
+      seats: 0,
+    })),
+  })
+}
+
+beforeAll(() => {
+  vi.stubGlobal('fetch', chain.fetch)
+})
+afterEach(() => {
+  chain.isAway = false
+})
+
+const reach: Reach = (path, init) => exports.default.fetch(`http://edge${path}`, init as never) as never
+const object = (id: string) => env.SIGNING.get(env.SIGNING.idFromName(id))
+
+/** A socket that keeps what it gets. */
+async function listen(id: string, query: string) {
+  const response = await exports.default.fetch(`http://edge/v1/sessions/${id}/socket${query}`, { headers: { upgrade: 'websocket' } })
+  expect(response.status).toBe(101)
+  const socket = response.webSocket
+  if (socket === null) throw new Error('there is no socket')
+  const frames: string[] = []
+  const texts: unknown[] = []
+  const closed = new Promise<CloseEvent>((done) => socket.addEventListener('close', done))
+  socket.binaryType = 'arraybuffer'
+  socket.addEventListener('message', ({ data }) => {
+    if (typeof data === 'string') texts.push(data)
+    else frames.push(hexOf(new Uint8Array(data as ArrayBuffer)))
+  })
+  socket.accept()
+  return { socket, frames, texts, closed }
+}
+const frame = (cursor: number, bytes: Uint8Array): string => cursor.toString(16).padStart(8, '0') + hexOf(bytes)
+
+describe("the edge's relay", () => {
+  relayBehaviour(reach)
+
+  it('keeps its envelopes and cursors when it is evicted', async () => {
+    const id = sessionId(0x301)
+    await post(reach, id, envelope())
+    await evictDurableObject(object(id))
+    expect(await post(reach, id, envelope())).toEqual([200, 'SAME'])
+    expect(await post(reach, id, envelope({ payload: Uint8Array.of(8) }))).toEqual([409, 'TAKEN'])
+    await post(reach, id, envelope({ from: 2 }))
+    expect((await list(reach, id)).envelopes.map(({ cursor }) => cursor)).toEqual([1, 2])
+  })
+
+  it('forgets a session by its alarm an hour after the first envelope, and opens it anew for whoever comes then', async () => {
+    const id = sessionId(0x302)
+    const beforeMs = Date.now()
+    await post(reach, id, envelope())
+    const alarmMs = await runInDurableObject(object(id), (_, state) => state.storage.getAlarm())
+    expect(alarmMs).toBeGreaterThanOrEqual(beforeMs + RELAY_LIMITS.lifetimeMs)
+    expect(alarmMs).toBeLessThan(Date.now() + RELAY_LIMITS.lifetimeMs + 1)
+    await post(reach, id, envelope({ from: 2 }))
+    expect(await runInDurableObject(object(id), (_, state) => state.storage.getAlarm())).toBe(alarmMs)
+    const { closed } = await listen(id, '')
+    expect(await runDurableObjectAlarm(object(id))).toBe(true)
+    expect((await closed).code).toBe(1001)
+    expect(await list(reach, id)).toEqual({ envelopes: [], next: 0, rounds: [] })
+    expect(await runDurableObjectAlarm(object(id))).toBe(false)
+    expect(await post(reach, id, envelope({ payload: Uint8Array.of(5) }))).toEqual([201, 'STORED'])
+    expect(await runInDurableObject(object(id), (_, state) => state.storage.getAlarm())).not.toBeNull()
+  })
+
+  it('leaves nothing behind for sessions that are only asked for, or sent rubbish', async () => {
+    const id = sessionId(0x303)
+    await list(reach, id)
+    await post(reach, id, envelope({ from: 9 }))
+    const left = await runInDurableObject(object(id), async (_, { storage }) => ({
+      alarm: await storage.getAlarm(),
+      tables: storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'").toArray(),
+    }))
+    expect(left).toEqual({ alarm: null, tables: [] })
+  })
+
+  it('asks the chain once for all who come together, and again for a party registered since', async () => {
+    const id = sessionId(0x304)
+    const before = chain.calls.get('eth_call') ?? 0
+    const codes = await Promise.all(REGISTERED.map((from) => post(reach, id, envelope({ from }))))
+    expect(codes).toEqual(REGISTERED.map(() => [201, 'STORED']))
+    expect((chain.calls.get('eth_call') ?? 0) - before).toBe(1)
+    expect(await post(reach, id, envelope({ from: 4 }))).toEqual([422, 'SENDER_UNKNOWN'])
+    expect((chain.calls.get('eth_call') ?? 0) - before).toBe(1)
+    registered.push(4)
+    await new Promise((done) => setTimeout(done, 3100))
+    expect(await post(reach, id, envelope({ from: 4 }))).toEqual([201, 'STORED'])
+    registered.pop()
+  })
+
+  it('blames the chain, not the sender, when no validator answers', async () => {
+    const id = sessionId(0x305)
+    chain.isAway = true
+    expect(await post(reach, id, envelope())).toEqual([503, 'CHAIN_UNREACHABLE'])
+    chain.isAway = false
+    expect(await post(reach, id, envelope())).toEqual([201, 'STORED'])
+  })
+})
+
+describe('a socket', () => {
+  it('gets what is there after its cursor, then what comes, for its party only and each once', async () => {
+    const id = sessionId(0x401)
+    const all = [envelope(), envelope({ from: 2 }), envelope({ from: 3, kind: 'direct', to: 1 })]
+    for (const bytes of all) await post(reach, id, bytes)
+    const first = await listen(id, '?to=1&after=1')
+    const whole = await listen(id, '')
+    const [secret, own] = [envelope({ kind: 'direct', to: 2 }), envelope({ from: 2, kind: 'direct', to: 1 })]
+    await post(reach, id, secret)
+    await post(reach, id, own)
+    await post(reach, id, own)
+    const [, second, third] = all.map((bytes, index) => frame(index + 1, bytes))
+    await vi.waitFor(() => expect(whole.frames).toHaveLength(5))
+    expect(first.frames).toEqual([second, third, frame(5, own)])
+  })
+
+  it('survives that its object is evicted, and misses nothing', async () => {
+    const id = sessionId(0x402)
+    const { socket, frames, texts } = await listen(id, '?to=2')
+    await post(reach, id, envelope())
+    await evictDurableObject(object(id))
+    await post(reach, id, envelope({ from: 3 }))
+    await vi.waitFor(() => expect(frames).toEqual([frame(1, envelope()), frame(2, envelope({ from: 3 }))]))
+    socket.send('ping')
+    await vi.waitFor(() => expect(texts).toEqual(['pong']))
+  })
+
+  it('is for listening: what it sends closes it, and others go on', async () => {
+    const id = sessionId(0x403)
+    const [talker, other] = [await listen(id, ''), await listen(id, '')]
+    talker.socket.send(envelope())
+    expect((await talker.closed).code).toBe(1003)
+    expect(await post(reach, id, envelope())).toEqual([201, 'STORED'])
+    await vi.waitFor(() => expect(other.frames).toHaveLength(1))
+  })
+
+  it('is refused with a wrong query, and to clients that want no socket', async () => {
+    const path = `/v1/sessions/${sessionId(0x404)}/socket`
+    expect((await reach(path)).status).toBe(426)
+    const wrong = await reach(`${path}?to=x`, { headers: { upgrade: 'websocket' } })
+    expect([wrong.status, await wrong.json()]).toEqual([400, { code: 'PARTY_INVALID' }])
+  })
+})
