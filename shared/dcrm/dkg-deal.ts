@@ -137,8 +137,9 @@ export function takeAnswers(run: DkgRun, state: DkgState, inbox: Inbox): DkgStep
     (dealer) => [...refsOf(DKG_ROUND.deal, [dealer]), ...refsOf(DKG_ROUND.complain, complaintsAgainst(state, dealer))],
   )
   const rejected = accused.filter((dealer) => complaintsAgainst(state, dealer).length >= threshold)
+  // A relay that loses the pairs of one dealer makes honest members complain: that puts the dealer out and proves nothing.
   const faults = rejected.map((dealer) =>
-    dkgFault(dealer, 'proof', 'DEALER_REJECTED', [], refsOf(DKG_ROUND.complain, complaintsAgainst(state, dealer))),
+    dkgFault(dealer, 'absent', 'DEALER_REJECTED', [], refsOf(DKG_ROUND.complain, complaintsAgainst(state, dealer))),
   )
   const dealers = [...new Set(state.complaints.map(({ dealer }) => dealer))]
   const out = dealers.filter((dealer) => rejected.includes(dealer) || !heard.values.has(dealer))

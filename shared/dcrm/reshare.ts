@@ -178,7 +178,7 @@ const against = (state: ReshareState, dealer: PartyId): readonly PartyId[] =>
   state.complaints.filter((complaint) => complaint.dealer === dealer).map(({ by }) => by)
 
 const rejection = (state: ReshareState, dealer: PartyId): Fault =>
-  dkgFault(dealer, 'proof', 'DEALER_REJECTED', [], refsOf(ROUND.complain, against(state, dealer)))
+  dkgFault(dealer, 'absent', 'DEALER_REJECTED', [], refsOf(ROUND.complain, against(state, dealer)))
 
 function takeAnswers(run: Run, state: ReshareState, inbox: Inbox): ReshareStep {
   const { input, group, members, isMember } = run

@@ -64,7 +64,7 @@ describe('dealing', () => {
   it('a dealer with more than t − 1 complaints is out although it answers all', () => {
     const outcomes = run({ tamper: direct(3, [1, 2], (bytes) => flip(bytes)) })
     expect(resultsOf(outcomes)[0]?.share.publicKey.qualified).toEqual([1, 2])
-    expect(faultsAt(outcomes, 1)).toEqual(['3 proof DEALER_REJECTED'])
+    expect(faultsAt(outcomes, 1)).toEqual(['3 absent DEALER_REJECTED'])
     const [fault] = outcomes.get(1)?.faults ?? []
     expect(fault?.evidence).toEqual([
       { round: 2, from: 1, to: null },

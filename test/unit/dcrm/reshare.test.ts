@@ -135,7 +135,7 @@ describe('resharing', () => {
   })
   it('as many complaints as the new threshold reject a dealer before it has to show so many values', () => {
     const { outcomes } = reshare({ tamper: direct(1, 1, [2, 4, 6], (bytes) => flip(bytes)) })
-    expect(named(outcomes.get(8))).toEqual(['1 proof DEALER_REJECTED'])
+    expect(named(outcomes.get(8))).toEqual(['1 absent DEALER_REJECTED'])
     expect(outcomes.get(8)?.faults[0]?.evidence).toEqual([2, 4, 6].map((from) => ({ round: 2, from, to: null })))
   })
   it('complaints in another form than a list of dealers prove their sender wrong', () => {
