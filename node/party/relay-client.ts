@@ -1,5 +1,6 @@
 /** Talks to one relay for one session: posts envelopes, reads what is new. A relay that fails is tried again later; it is never trusted. @module */
 import * as z from 'zod'
+import { RelaySocket } from '#node/party/relay-socket.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 
 const REQUEST_TIMEOUT_MS = 8000
@@ -13,14 +14,32 @@ export type RelayClient = Readonly<{
   url: string
   /** Resolves to whether the relay has the envelope now. Never throws. */
   post: (envelope: Uint8Array) => Promise<boolean>
-  /** Envelopes since the last call; empty when the relay fails. Never throws. */
+  /** Envelopes since the last call; empty when the relay fails, and while it pushes them. Never throws. */
   read: () => Promise<readonly Uint8Array[]>
 }>
 
-/** A client for the session `openId` (hex without prefix), reading as party `self`. */
-export function createRelayClient(url: string, openId: string, self: PartyId, signal: AbortSignal): RelayClient {
-  const base = `${url.replace(/\/$/, '')}/v1/sessions/${openId}/envelopes`
+/**
+ * A client for the session `openId` (hex without prefix), reading as party `self`. With `onPush` envelopes come over a socket whenever the relay
+ * has one, and by `read` otherwise; the same one may come both ways.
+ */
+export function createRelayClient(
+  url: string,
+  openId: string,
+  self: PartyId,
+  signal: AbortSignal,
+  onPush: ((envelope: Uint8Array) => void) | null = null,
+): RelayClient {
+  const session = `${url.replace(/\/$/, '')}/v1/sessions/${openId}`
+  const base = `${session}/envelopes`
   let after = 0
+  const onEnvelope = (cursor: number, envelope: Uint8Array): void => {
+    after = Math.max(after, cursor)
+    onPush?.(envelope)
+  }
+  const socket =
+    onPush === null
+      ? null
+      : new RelaySocket({ url: (cursor) => `${session}/socket?after=${cursor}&to=${self}`, after: () => after, onEnvelope, signal })
   const request = (target: string, init: RequestInit): Promise<Response> =>
     fetch(target, { ...init, signal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]) })
   return {
@@ -37,6 +56,7 @@ export function createRelayClient(url: string, openId: string, self: PartyId, si
       }
     },
     read: async () => {
+      if (socket?.isLive === true) return []
       try {
         const response = await request(`${base}?after=${after}&to=${self}`, {})
         const text = response.ok ? await response.text() : ''

@@ -58,6 +58,7 @@ class Running<State, Result> {
   readonly #accusations: Accusation[] = []
   readonly #openId: Hash
   #state: SessionState<State>
+  #isOver = false
   #finish: (end: SessionEnd<Result>) => void = () => undefined
   #fail: (cause: unknown) => void = () => undefined
 
@@ -68,7 +69,11 @@ class Running<State, Result> {
     this.#state = state
     this.#openId = bytesToHex(context.openId)
     const signal = AbortSignal.any([parts.signal, this.#stop.signal])
-    this.#relays = job.relays.map((url) => createRelayClient(url, this.#openId.slice(2), job.plan.self, signal))
+    const onPush = (bytes: Uint8Array): void => this.#take(0, bytes)
+    // Parties meet at the first relay; the others are seldom used, and asking them now and then is enough.
+    this.#relays = job.relays.map((url, index) =>
+      createRelayClient(url, this.#openId.slice(2), job.plan.self, signal, index === 0 ? onPush : null),
+    )
   }
 
   async run(): Promise<SessionEnd<Result>> {
@@ -86,6 +91,7 @@ class Running<State, Result> {
       this.#step({ kind: 'start', nowMs: this.#parts.nowMs() })
       return await ended
     } finally {
+      this.#isOver = true
       for (const timer of timers) clearInterval(timer)
       this.#parts.signal.removeEventListener('abort', onAbort)
       // Envelopes still on their way belong to parties that are not done yet.
@@ -101,9 +107,13 @@ class Running<State, Result> {
       isBusy = true
       void relay?.read().then((envelopes) => {
         isBusy = false
-        for (const bytes of envelopes) this.#step({ kind: 'envelope', relay: index, bytes, nowMs: this.#parts.nowMs() })
+        for (const bytes of envelopes) this.#take(index, bytes)
       })
     }, everyMs)
+  }
+
+  #take(relay: number, bytes: Uint8Array): void {
+    if (!this.#isOver) this.#step({ kind: 'envelope', relay, bytes, nowMs: this.#parts.nowMs() })
   }
 
   #step(event: SessionEvent): void {

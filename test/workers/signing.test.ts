@@ -13,8 +13,8 @@ import { decodeFunctionData, encodeFunctionResult, zeroAddress, zeroHash } from 
 const chain = new FakeChain(Date.now())
 const registered: number[] = [...REGISTERED]
 chain.ethCall = ({ to, data }) => {
-  expect(to).toBe(KEY_MANAGER)
-  expect(decodeFunctionData({ abi: keyManagerAbi, data })).toMatchObject({ functionName: 'parties', args: [0, expect.any(Number)] })
+  const asked = decodeFunctionData({ abi: keyManagerAbi, data })
+  if (to !== KEY_MANAGER || asked.functionName !== 'parties' || asked.args[0] !== 0) throw new Error('another question')
   return encodeFunctionResult({
     abi: keyManagerAbi,
     functionName: 'parties',

@@ -80,7 +80,7 @@ export function relayBehaviour(reach: Reach): void {
     await post(reach, id, envelope({ round: 1, from: 3 }))
     await post(reach, id, envelope({ round: 2, from: 1, kind: 'echo' }))
     const whole = await list(reach, id)
-    expect(whole.envelopes.map(({ bytes: _, ...shown }) => shown)).toEqual([
+    expect(whole.envelopes.map(({ cursor, round, kind, from }) => ({ cursor, round, kind, from }))).toEqual([
       { cursor: 1, round: 2, kind: 'broadcast', from: 2 },
       { cursor: 2, round: 1, kind: 'broadcast', from: 3 },
       { cursor: 3, round: 2, kind: 'echo', from: 1 },
