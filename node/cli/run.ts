@@ -3,6 +3,7 @@ import { accountCommands } from '#node/cli/account.ts'
 import type { Command } from '#node/cli/command.ts'
 import { CommandFailed, UsageError, commandHelp, overview, readLine } from '#node/cli/command.ts'
 import { feedCommands } from '#node/cli/feed.ts'
+import { keyCommands } from '#node/cli/key.ts'
 import type { Environment } from '#node/cli/session.ts'
 import { Session } from '#node/cli/session.ts'
 import { networkCommands } from '#node/cli/status.ts'
@@ -16,6 +17,7 @@ const COMMANDS: readonly Command[] = [
   ...triggerWriteCommands,
   ...feedCommands,
   ...accountCommands,
+  ...keyCommands,
 ]
 
 /** What a run prints and how it ends. */
@@ -49,14 +51,14 @@ function failure(error: unknown, command: Command): RunResult {
 }
 
 /** Runs one command line. Never throws. */
-export async function runLine(words: readonly string[], environment: Environment): Promise<RunResult> {
+export async function runLine(words: readonly string[], environment: Environment, progress?: (line: string) => void): Promise<RunResult> {
   const found = find(words)
   if (found === null) return withoutCommand(words)
   const { command, rest } = found
   try {
     const line = readLine(command, rest)
     if (line.flags.has('help')) return { code: 0, out: commandHelp(command), error: '' }
-    const { json, text } = await command.run(new Session(line, environment))
+    const { json, text } = await command.run(new Session(line, environment, progress))
     return { code: 0, out: line.flags.has('json') ? `${JSON.stringify(json, null, 2)}\n` : `${text}\n`, error: '' }
   } catch (error) {
     return failure(error, command)

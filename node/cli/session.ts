@@ -21,10 +21,13 @@ export type Environment = Readonly<Record<string, string | undefined>>
 export class Session {
   readonly line: Line
   readonly #environment: Environment
+  /** Shows a line while the command is still running. */
+  readonly progress: (line: string) => void
 
-  constructor(line: Line, environment: Environment) {
+  constructor(line: Line, environment: Environment, progress: (line: string) => void = () => undefined) {
     this.line = line
     this.#environment = environment
+    this.progress = progress
   }
 
   /** Operand at a position that the command's form guarantees. */
