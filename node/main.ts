@@ -1,6 +1,7 @@
 /** The validator process: settings in, a running node, and a clean end. @module */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { runMain } from '#node/run-main.ts'
 import { DecodeError } from '#shared/fault.ts'
 import { composeNode } from '#node/compose.ts'
 import type { NodeConfig } from '#node/config.ts'
@@ -79,9 +80,4 @@ async function main(): Promise<number> {
   }
 }
 
-try {
-  process.exit(await main())
-} catch (cause) {
-  process.stderr.write(`${cause instanceof Error ? cause.message : String(cause)}\n`)
-  process.exit(exitCodeOf(cause))
-}
+await runMain(main, exitCodeOf)

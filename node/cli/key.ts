@@ -69,19 +69,19 @@ async function create(session: Session): Promise<Outcome> {
   const scheme = readScheme(session.option('scheme'))
   const { threshold, size } = readSizes(session)
   const chain = await KeyChain.open(session)
-  const events = await chain.order('requestKey', [scheme, threshold, size], FEE_PER_MEMBER_WEI * BigInt(size))
+  return orderAndFollow(chain, 'requestKey', [scheme, threshold, size], size)
+}
+
+/** Orders a key, or a change of its holders, and follows it to its end. */
+async function orderAndFollow(chain: KeyChain, functionName: string, args: readonly unknown[], size: number): Promise<Outcome> {
+  const events = await chain.order(functionName, args, FEE_PER_MEMBER_WEI * BigInt(size))
   const { operation, key } = events.get('OperationRequested') as { operation: Hash; key: Hash }
   await chain.follow(operation)
   return show(chain, await chain.key(key))
 }
 
-/** Orders a change of a key's holders and follows it. */
 async function change(session: Session, functionName: string, args: readonly unknown[], size: number): Promise<Outcome> {
-  const chain = await KeyChain.open(session)
-  const events = await chain.order(functionName, args, FEE_PER_MEMBER_WEI * BigInt(size))
-  const { operation, key } = events.get('OperationRequested') as { operation: Hash; key: Hash }
-  await chain.follow(operation)
-  return show(chain, await chain.key(key))
+  return orderAndFollow(await KeyChain.open(session), functionName, args, size)
 }
 
 async function membersOf(session: Session): Promise<number> {

@@ -5,6 +5,7 @@ import { lockDataDir } from '#node/data-lock.ts'
 import { createLogger } from '#node/log.ts'
 import { runParty } from '#node/party/party.ts'
 import { PARTY_HELP, readPartySettings } from '#node/party/settings.ts'
+import { runMain } from '#node/run-main.ts'
 import { DecodeError } from '#shared/fault.ts'
 
 const EXIT_FAILED = 1
@@ -33,9 +34,4 @@ async function main(): Promise<number> {
   }
 }
 
-try {
-  process.exit(await main())
-} catch (cause) {
-  process.stderr.write(`${cause instanceof Error ? cause.message : String(cause)}\n`)
-  process.exit(EXIT_SETTINGS)
-}
+await runMain(main, () => EXIT_SETTINGS)

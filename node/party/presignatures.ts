@@ -4,7 +4,7 @@
  * @module
  */
 import type { Vault } from '#node/party/vault.ts'
-import { bytesToHex, hexToBytes } from '#shared/bytes.ts'
+import { bytesToHex } from '#shared/bytes.ts'
 import type { DcrmBackend } from '#shared/dcrm/backend.ts'
 import { consume, decodeConsumed, encodeConsumed, resend } from '#shared/dcrm/consumption.ts'
 import type { SigningContext, SigningRefusal, SigningTuple } from '#shared/dcrm/ecdsa-sign.ts'
@@ -12,7 +12,6 @@ import { signingContext } from '#shared/dcrm/ecdsa-sign.ts'
 import type { Presignature } from '#shared/dcrm/presignature.ts'
 import { decodePresignature, encodePresignature } from '#shared/dcrm/presignature.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
-import type { Hex } from '#shared/types.ts'
 
 /** Presignatures are worth nothing after this long, ms. */
 const LIFETIME_MS = 24 * 3_600_000
@@ -102,6 +101,3 @@ export class Presignatures {
     return doomed.length
   }
 }
-
-/** A presignature's name from text. */
-export const psidOf = (text: Hex): Uint8Array => hexToBytes(text)

@@ -13,8 +13,8 @@ import { mod } from '#shared/dcrm/polynomial.ts'
 import type { KeyPurpose, KeyShare, PublicKey, Scheme } from '#shared/dcrm/types.ts'
 import { invariant } from '#shared/fault.ts'
 
-/** Number of each purpose on the wire and on chain. */
-export const PURPOSE_NUMBER: Readonly<Record<KeyPurpose, number>> = { 'lock-in': 0, change: 1, heartbeat: 2, generic: 3 }
+/** Purposes by their number on the wire and on chain. */
+export const PURPOSES: readonly KeyPurpose[] = ['lock-in', 'change', 'heartbeat', 'generic']
 
 /** What a child key is for. */
 export type ChildPath = Readonly<{
@@ -41,7 +41,7 @@ export function taggedHash(backend: Pick<DcrmBackend, 'sha256'>, tag: string, ..
 /** ε = H2S("derive", name of the vault key on chain, X, purpose, subject). */
 export function childTweak(backend: DcrmBackend, scheme: Scheme, requestId: Uint8Array, encodedKey: Uint8Array, path: ChildPath): Scalar {
   const group = groupOfScheme(backend, scheme)
-  return hashToScalar(backend, group, 'derive', requestId, encodedKey, PURPOSE_NUMBER[path.purpose], path.subject)
+  return hashToScalar(backend, group, 'derive', requestId, encodedKey, PURPOSES.indexOf(path.purpose), path.subject)
 }
 
 /** Tweak of a Taproot output key for an internal key with even y; no root commits to the absence of scripts. Source: BIP341, `taproot_tweak_pubkey`. */

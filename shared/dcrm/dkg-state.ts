@@ -88,7 +88,8 @@ export function dkgDrbg({ input }: DkgRun, use: string): Drbg {
   return createDrbg(input.backend, input.seed, `dkg/${use}`)
 }
 
-const REFS: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(DKG_ROUND).map(([name, round]) => [round, name]))
+/** Names of the rounds, by number. */
+const ROUND_NAMES = ['', 'deal', 'complain', 'answer', 'open', 'object', 'extract', 'confirm'] as const
 
 /** An accusation that rests on broadcasts: the accused's own unless `others` says whose. */
 export function dkgFault(
@@ -114,7 +115,7 @@ export function dkgRound(
   const { round } = state
   const spec: RoundSpec = {
     round,
-    name: REFS[round] ?? '',
+    name: ROUND_NAMES[round],
     broadcastFrom: from,
     broadcastSize,
     directFrom: direct.directFrom,

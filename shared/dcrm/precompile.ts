@@ -13,7 +13,7 @@ import { decodePayload } from '#shared/dcrm/codec.ts'
 import type { Candidate, Dispute, Draw } from '#shared/dcrm/committee.ts'
 import { chooseCommittee, chooseSigningSet, largestSigningSet } from '#shared/dcrm/committee.ts'
 import type { ChildPath } from '#shared/dcrm/derive.ts'
-import { PURPOSE_NUMBER, childKey } from '#shared/dcrm/derive.ts'
+import { PURPOSES, childKey } from '#shared/dcrm/derive.ts'
 import { MAX_COMMITTEE, idsFault } from '#shared/dcrm/descriptor.ts'
 import { genericDigest, heartbeatDigest } from '#shared/dcrm/digest.ts'
 import { uintBytes } from '#shared/dcrm/hash.ts'
@@ -151,8 +151,7 @@ function isValid({ backend, suite }: DcrmHost, scheme: number, key: Uint8Array, 
 const HALF_ORDER = '0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0'
 
 function purposeOf(number: number): KeyPurpose {
-  const [purpose] = Object.entries(PURPOSE_NUMBER).find(([, each]) => each === number) ?? []
-  return (purpose as KeyPurpose | undefined) ?? malformed('a purpose from 0 to 3')
+  return PURPOSES[number] ?? malformed('a purpose from 0 to 3')
 }
 
 function runChildKey({ backend }: DcrmHost, input: Uint8Array): Uint8Array {

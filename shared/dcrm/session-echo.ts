@@ -3,22 +3,26 @@
  * originals, which either complete the view or prove their sender two-faced; a second echo settles it. Source: Goldwasser and Lindell 2005.
  * @module
  */
-import { bytesToHex, concatBytes, equalBytes } from '#shared/bytes.ts'
+import { concatBytes, equalBytes } from '#shared/bytes.ts'
 import { decodePayload } from '#shared/dcrm/codec.ts'
 import type { Envelope } from '#shared/dcrm/envelope.ts'
 import { envelopeDigest, envelopePlace } from '#shared/dcrm/envelope.ts'
 import { uintBytes } from '#shared/dcrm/hash.ts'
+import { isSized } from '#shared/dcrm/lockstep.ts'
 import type { SessionContext, SessionState } from '#shared/dcrm/session-types.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 
 /** Stands for a broadcast that is not here. */
 const NOTHING = new Uint8Array(32)
-const ENTRY_BYTES = 2 + 32
 
-/** The accepted broadcast of a party in the present round; it must follow from the same agreed past. */
+/**
+ * The accepted broadcast of a party in the present round; it must follow from the same agreed past. One of a wrong size that came before the round
+ * counts for as little as one that comes now, or parties would hold different views of it.
+ */
 export function broadcastOf<State>(state: SessionState<State>, from: PartyId): Envelope | null {
   const envelope = state.accepted.get(placeOf(state, 'broadcast', from, null, 0))
-  return envelope !== undefined && equalBytes(envelope.previous, state.chain) ? envelope : null
+  if (envelope === undefined || state.spec === null || !equalBytes(envelope.previous, state.chain)) return null
+  return isSized(envelope.payload, state.spec.broadcastSize) ? envelope : null
 }
 
 /** Place of a message of the present round. */
@@ -36,6 +40,20 @@ export function viewOf<State, Result>(context: SessionContext<State, Result>, st
   return concatBytes(...entries)
 }
 
+type Entry = Readonly<{ from: PartyId; digest: Uint8Array }>
+
+/** What an echo says of each sender of the round; null for anything else, which was never said. */
+function entriesOf<State>({ spec }: SessionState<State>, echo: Uint8Array): readonly Entry[] | null {
+  const senders = spec?.broadcastFrom ?? []
+  const entries = decodePayload(echo, (reader) => senders.map(() => ({ from: reader.uint(2), digest: reader.bytes(32) })))
+  return entries?.every(({ from }, index) => from === senders[index]) === true ? entries : null
+}
+
+/** Senders whose broadcast a well-formed echo holds. */
+export function heldIn<State>(state: SessionState<State>, echo: Uint8Array): readonly PartyId[] {
+  return (entriesOf(state, echo) ?? []).filter(({ digest }) => !equalBytes(digest, NOTHING)).map(({ from }) => from)
+}
+
 /** Echoes of others in the present round, by sender. `seq` 0 is the first echo, 1 the second. */
 export function echoesOf<State, Result>(
   { plan }: SessionContext<State, Result>,
@@ -45,7 +63,8 @@ export function echoesOf<State, Result>(
   const echoes = new Map<PartyId, Uint8Array>()
   for (const { id } of plan.parties) {
     const envelope = state.accepted.get(placeOf(state, 'echo', id, null, seq))
-    if (envelope !== undefined && id !== plan.self && equalBytes(envelope.previous, state.chain)) echoes.set(id, envelope.payload)
+    if (envelope === undefined || id === plan.self || !equalBytes(envelope.previous, state.chain)) continue
+    if (entriesOf(state, envelope.payload) !== null) echoes.set(id, envelope.payload)
   }
   return echoes
 }
@@ -56,21 +75,11 @@ export function missingElsewhere<State, Result>(
   state: SessionState<State>,
   echoes: Iterable<Uint8Array>,
 ): readonly Envelope[] {
-  const senders = state.spec?.broadcastFrom ?? []
   const wanted = new Set<PartyId>()
-  for (const echo of echoes) {
-    const digests = decodePayload(echo, (reader) =>
-      senders.map((id) => ({ id: reader.uint(2), digest: bytesToHex(reader.bytes(32)), at: id })),
-    )
-    for (const { at, digest } of digests ?? []) {
-      const envelope = broadcastOf(state, at)
-      if (envelope !== null && bytesToHex(envelopeDigest(context.backend, envelope)) !== digest) wanted.add(at)
+  for (const echo of echoes)
+    for (const { from, digest } of entriesOf(state, echo) ?? []) {
+      const envelope = broadcastOf(state, from)
+      if (envelope !== null && !equalBytes(envelopeDigest(context.backend, envelope), digest)) wanted.add(from)
     }
-  }
   return [...wanted].flatMap((from) => broadcastOf(state, from) ?? [])
-}
-
-/** Size of an echo. */
-export function echoBytes(senders: number): number {
-  return senders * ENTRY_BYTES
 }

@@ -7,6 +7,7 @@
 import { equalBytes } from '#shared/bytes.ts'
 import { decodeEnvelope, encodeEnvelope, envelopeDigest, envelopePlace } from '#shared/dcrm/envelope.ts'
 import type { Envelope, EnvelopeKind } from '#shared/dcrm/envelope.ts'
+import { EVIDENCE_BYTES_LIMIT, encodeEvidence } from '#shared/dcrm/evidence.ts'
 import type { RoundSpec } from '#shared/dcrm/round.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 import { isSized } from '#shared/dcrm/lockstep.ts'
@@ -14,10 +15,13 @@ import type { SessionContext, SessionEffect, SessionState } from '#shared/dcrm/s
 
 /** Rounds ahead of the present one that are kept: parties are at most one exchange apart. */
 const ROUNDS_AHEAD = 3
-/** Envelopes kept before the session knows its id, per party. */
+/** Envelopes kept of each sender before the session knows its id. */
 const EARLY_PER_PARTY = 4
-/** Echoes have two, forwards one per party and echo. */
-const SEQ_MAX = 0x1ffff
+/** Forwarded echoes are numbered by their sender from here on, forwarded broadcasts from 0. */
+export const FORWARDED_ECHO = 0x1_0000
+
+/** Nonce, ephemeral key, hash of the descriptor. */
+const OPENING_BYTES = 96
 
 type Intake<State, Result> = Readonly<{ state: SessionState<State>; effects: readonly SessionEffect<Result>[] }>
 
@@ -28,9 +32,18 @@ export function takeEnvelope<State, Result>(
   bytes: Uint8Array,
 ): Intake<State, Result> {
   const envelope = decodeEnvelope(bytes)
+  return envelope === null ? { state, effects: [] } : takeDecoded(context, state, envelope)
+}
+
+/** The same for an envelope that was kept decoded. */
+export function takeDecoded<State, Result>(
+  context: SessionContext<State, Result>,
+  state: SessionState<State>,
+  envelope: Envelope,
+): Intake<State, Result> {
   const nothing = { state, effects: [] }
-  if (envelope === null || !isForUs(context, envelope)) return nothing
-  if (!equalBytes(envelope.id, state.id) && !equalBytes(envelope.id, context.openId)) return keepEarly(context, state, bytes)
+  if (!isForUs(context, envelope)) return nothing
+  if (!equalBytes(envelope.id, state.id) && !equalBytes(envelope.id, context.openId)) return keepEarly(context, state, envelope)
   if (!isExpected(context, state, envelope)) return nothing
   const place = envelopePlace(envelope)
   const known = state.accepted.get(place)
@@ -44,19 +57,24 @@ export function takeEnvelope<State, Result>(
   return original === null || original.kind === 'forward' ? { state: next, effects: [] } : takeEnvelope(context, next, envelope.payload)
 }
 
-function isForUs<State, Result>({ plan }: SessionContext<State, Result>, { from, to, epoch, seq }: Envelope): boolean {
-  const isParty = plan.parties.some(({ id }) => id === from)
-  return isParty && from !== plan.self && (to === null || to === plan.self) && epoch === plan.subject.epoch && seq <= SEQ_MAX
+function isForUs<State, Result>({ plan }: SessionContext<State, Result>, { from, to, epoch, kind, seq }: Envelope): boolean {
+  const isParty = (party: PartyId): boolean => plan.parties.some(({ id }) => id === party)
+  const isNumbered = kind === 'forward' ? isParty(seq % FORWARDED_ECHO) && seq < 2 * FORWARDED_ECHO : seq <= (kind === 'echo' ? 1 : 0)
+  return isParty(from) && from !== plan.self && (to === null || to === plan.self) && epoch === plan.subject.epoch && isNumbered
 }
 
+/** Signed ones only, each once and few of each sender: otherwise a relay could fill the room of those that matter. */
 function keepEarly<State, Result>(
-  { plan }: SessionContext<State, Result>,
+  context: SessionContext<State, Result>,
   state: SessionState<State>,
-  bytes: Uint8Array,
+  envelope: Envelope,
 ): Intake<State, Result> {
-  const isOpening = state.phase === 'opening' || state.phase === 'idle'
-  const isRoom = state.early.length < EARLY_PER_PARTY * plan.parties.length
-  return { state: isOpening && isRoom ? { ...state, early: [...state.early, bytes] } : state, effects: [] }
+  const { early, phase } = state
+  const isOpening = context.plan.hasOpening && (phase === 'opening' || phase === 'idle')
+  const own = early.filter(({ from }) => from === envelope.from)
+  const isNew = own.length < EARLY_PER_PARTY && own.every(({ signature }) => !equalBytes(signature, envelope.signature))
+  const isKept = isOpening && isNew && isSigned(context, envelope)
+  return { state: isKept ? { ...state, early: [...early, envelope] } : state, effects: [] }
 }
 
 /** Whether the round machine may want this envelope now or soon. */
@@ -65,7 +83,8 @@ function isExpected<State, Result>(
   { spec, id }: SessionState<State>,
   { id: named, round, kind, from, to, payload }: Envelope,
 ): boolean {
-  if (round === 0) return plan.hasOpening && kind === 'broadcast' && to === null && equalBytes(named, openId)
+  if (round === 0)
+    return plan.hasOpening && kind === 'broadcast' && to === null && equalBytes(named, openId) && payload.length === OPENING_BYTES
   if (!equalBytes(named, id) || (plan.hasOpening && equalBytes(id, openId))) return false
   const isAddressed = kind === 'direct' ? to !== null : to === null
   const present = spec?.round ?? 1
@@ -86,16 +105,15 @@ function isSigned<State, Result>({ plan, crypto, backend }: SessionContext<State
 
 /** In the opening a restarted party may contradict itself without fault: there it only costs the attempt. */
 function accuse<State, Result>(state: SessionState<State>, first: Envelope, second: Envelope): Intake<State, Result> {
-  const { from, round, kind } = first
+  const { from, round, kind, to } = first
   if (round === 0 || kind === 'forward' || state.accused.includes(from)) return { state, effects: [] }
+  const evidence = [encodeEnvelope(first), encodeEnvelope(second)]
+  // What no transaction can carry, the chain cannot judge: then this party keeps its distance for good.
+  const isProof = encodeEvidence(evidence).length <= EVIDENCE_BYTES_LIMIT
+  const fault = { accused: from, class: isProof ? 'proof' : 'dispute', code: 'EQUIVOCATION', evidence: [{ round, from, to }] } as const
+  const dispute = { kind: 'dispute', accused: from, code: fault.code } as const
   return {
     state: { ...state, accused: [...state.accused, from] },
-    effects: [
-      {
-        kind: 'fault',
-        fault: { accused: from, class: 'proof', code: 'EQUIVOCATION', evidence: [{ round, from, to: first.to }] },
-        evidence: [encodeEnvelope(first), encodeEnvelope(second)],
-      },
-    ],
+    effects: [...(isProof ? [] : [dispute]), { kind: 'fault', fault, evidence }],
   }
 }

@@ -73,8 +73,8 @@ export type SessionState<State> = Readonly<{
   accepted: ReadonlyMap<string, Envelope>
   /** Everything this party has sent, for relays that come in later. */
   sent: readonly Uint8Array[]
-  /** Envelopes of ids that are not this session's yet. */
-  early: readonly Uint8Array[]
+  /** Signed envelopes of ids that are not this session's yet. */
+  early: readonly Envelope[]
   /** Ephemeral secrets of the pairs, by peer. */
   secrets: ReadonlyMap<PartyId, PairSecrets>
   machineSeed: Uint8Array
@@ -84,6 +84,8 @@ export type SessionState<State> = Readonly<{
   chain: Uint8Array
   /** Senders whose message of the round was reported as progress. */
   reported: readonly string[]
+  /** What this party's last echo said: its view of the round from then on. */
+  view: Uint8Array
   /** Parties already accused of equivocation. */
   accused: readonly PartyId[]
 }>

@@ -9,20 +9,18 @@ import type { DcrmBackend } from '#shared/dcrm/backend.ts'
 import { createDrbg } from '#shared/dcrm/drbg.ts'
 import type { EnvelopeCrypto } from '#shared/dcrm/envelope-crypto.ts'
 import { SEAL_BYTES, messageKey } from '#shared/dcrm/envelope-crypto.ts'
-
 import { associatedData, encodeEnvelope, envelopePlace } from '#shared/dcrm/envelope.ts'
 import { hashItems } from '#shared/dcrm/hash.ts'
 import { openIdOf, sessionIdOf } from '#shared/dcrm/ids.ts'
 import { isSized } from '#shared/dcrm/lockstep.ts'
 import type { Fault, Inbox, Outgoing, Step } from '#shared/dcrm/round.ts'
-import { broadcastOf, echoesOf, missingElsewhere, placeOf, viewOf } from '#shared/dcrm/session-echo.ts'
+import { broadcastOf, echoesOf, heldIn, missingElsewhere, placeOf, viewOf } from '#shared/dcrm/session-echo.ts'
 import { Turn } from '#shared/dcrm/session-turn.ts'
-import { takeEnvelope } from '#shared/dcrm/session-intake.ts'
+import { FORWARDED_ECHO, takeDecoded, takeEnvelope } from '#shared/dcrm/session-intake.ts'
 import type { OwnKeys, SessionContext, SessionEvent, SessionPlan, SessionState, SessionStep } from '#shared/dcrm/session-types.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 import { invariant } from '#shared/fault.ts'
 
-const OPENING_BYTES = 96
 const EMPTY_CHAIN = new Uint8Array(32)
 
 /** A session that has not started. */
@@ -49,6 +47,7 @@ export function createSession<State, Result>(
     inner: null,
     chain: EMPTY_CHAIN,
     reported: [],
+    view: EMPTY_CHAIN,
     accused: [],
   }
   return { context: { plan, keys, crypto, backend, openId }, state }
@@ -63,7 +62,7 @@ export function stepSession<State, Result>(
   const turn = new Turn(context, state, event.nowMs)
   if (event.kind === 'start' && state.phase === 'idle') start(turn)
   else if (event.kind === 'envelope' && state.phase !== 'over') {
-    admit(turn, event.bytes)
+    admit(turn, takeEnvelope(turn.context, turn.state, event.bytes))
     // Whoever writes there has given up on the relays before it, and reads this party's messages there.
     if (turn.state.accepted !== state.accepted) extendReach(turn, event.relay)
   }
@@ -73,8 +72,7 @@ export function stepSession<State, Result>(
   return { state: turn.state, effects: turn.effects }
 }
 
-function admit<State, Result>(turn: Turn<State, Result>, bytes: Uint8Array): void {
-  const { state, effects } = takeEnvelope(turn.context, turn.state, bytes)
+function admit<State, Result>(turn: Turn<State, Result>, { state, effects }: ReturnType<typeof takeEnvelope<State, Result>>): void {
   turn.state = state
   turn.effects.push(...effects)
 }
@@ -147,7 +145,7 @@ function openingsOf<State, Result>(turn: Turn<State, Result>): readonly Opening[
       payload: EMPTY_CHAIN,
     })
     const payload = turn.state.accepted.get(place)?.payload
-    if (payload?.length !== OPENING_BYTES) return []
+    if (payload === undefined) return []
     return [{ id, nonce: payload.slice(0, 32), ephemeral: payload.slice(32, 64), descriptorHash: payload.slice(64) }]
   })
 }
@@ -194,7 +192,7 @@ function tryOpening<State, Result>(turn: Turn<State, Result>): void {
   const { early } = turn.state
   turn.set({ early: [] })
   begin(turn)
-  for (const bytes of early) admit(turn, bytes)
+  for (const envelope of early) admit(turn, takeDecoded(turn.context, turn.state, envelope))
 }
 
 const absentAmong = <State, Result>({ context }: Turn<State, Result>, present: readonly PartyId[]): readonly PartyId[] =>
@@ -285,7 +283,16 @@ function tryRound<State, Result>(turn: Turn<State, Result>): void {
   if (!isWhole && !turn.isLate()) return
   if (!spec.isEchoed) return finishRound(turn)
   turn.enter('echo')
-  turn.send({ round: spec.round, kind: 'echo', to: null, seq: 0, payload: viewOf(turn.context, turn.state) })
+  echo(turn, 0)
+}
+
+/** Says what this party holds, and holds to it: what comes later is not part of the round unless a second echo takes it in. */
+function echo<State, Result>(turn: Turn<State, Result>, seq: 0 | 1): void {
+  const { spec } = turn.state
+  invariant(spec !== null, 'a round has a specification')
+  const view = viewOf(turn.context, turn.state)
+  turn.set({ view })
+  turn.send({ round: spec.round, kind: 'echo', to: null, seq, payload: view })
 }
 
 function report<State, Result>(turn: Turn<State, Result>, parties: readonly PartyId[]): void {
@@ -302,19 +309,15 @@ function report<State, Result>(turn: Turn<State, Result>, parties: readonly Part
 function tryEcho<State, Result>(turn: Turn<State, Result>, seq: 0 | 1): void {
   const { context, state } = turn
   const echoes = echoesOf(context, state, seq)
-  const own = state.accepted.get(placeOf(state, 'echo', context.plan.self, null, seq))?.payload
-  invariant(own !== undefined, 'a party echoes before it waits for echoes')
-  const isEqual = [...echoes.values()].every((echo) => equalBytes(echo, own))
+  const differing = [...echoes].filter(([, payload]) => !equalBytes(payload, state.view)).map(([id]) => id)
   const isWhole = echoes.size === context.plan.parties.length - 1
   if (!isWhole && !turn.isLate()) return
+  if (differing.length > 0 && seq === 0) return forwardOriginals(turn, echoes)
   // Whoever spoke must also agree: going on without its echo would let a split view make it look like a cheater.
-  const mute = (state.spec?.broadcastFrom ?? []).filter(
-    (id) => id !== context.plan.self && broadcastOf(state, id) !== null && !echoes.has(id),
-  )
+  const mute = heldIn(state, state.view).filter((id) => id !== context.plan.self && !echoes.has(id))
   if (mute.length > 0) return turn.end('ECHO_INCOMPLETE', mute)
-  if (isEqual) return finishRound(turn)
-  if (seq === 1) return turn.end('VIEWS_DIFFER', [])
-  forwardOriginals(turn, echoes)
+  if (differing.length > 0) return turn.end('VIEWS_DIFFER', differing)
+  finishRound(turn)
 }
 
 function forwardOriginals<State, Result>(turn: Turn<State, Result>, echoes: ReadonlyMap<PartyId, Uint8Array>): void {
@@ -323,30 +326,28 @@ function forwardOriginals<State, Result>(turn: Turn<State, Result>, echoes: Read
   for (const original of missingElsewhere(turn.context, turn.state, echoes.values()))
     turn.send({ round: spec.round, kind: 'forward', to: null, seq: original.from, payload: encodeEnvelope(original) })
   for (const [from] of echoes) {
-    const echo = turn.state.accepted.get(placeOf(turn.state, 'echo', from, null, 0))
-    if (echo !== undefined) turn.send({ round: spec.round, kind: 'forward', to: null, seq: 0x10000 + from, payload: encodeEnvelope(echo) })
+    const said = turn.state.accepted.get(placeOf(turn.state, 'echo', from, null, 0))
+    if (said !== undefined)
+      turn.send({ round: spec.round, kind: 'forward', to: null, seq: FORWARDED_ECHO + from, payload: encodeEnvelope(said) })
   }
   turn.enter('exchange')
 }
 
 /** Originals have half of a phase's time to arrive; then every party says again what it holds. */
 function tryExchange<State, Result>(turn: Turn<State, Result>): void {
-  const { spec, phaseSinceMs } = turn.state
-  invariant(spec !== null, 'a round has a specification')
-  if (turn.nowMs - phaseSinceMs < turn.context.plan.roundTimeoutMs / 2) return
+  if (turn.nowMs - turn.state.phaseSinceMs < turn.context.plan.roundTimeoutMs / 2) return
   turn.enter('second echo')
-  turn.send({ round: spec.round, kind: 'echo', to: null, seq: 1, payload: viewOf(turn.context, turn.state) })
+  echo(turn, 1)
 }
 
 /** Hands what is agreed to the protocol. */
 function finishRound<State, Result>(turn: Turn<State, Result>): void {
-  const { spec, inner, chain } = turn.state
+  const { spec, inner, chain, view } = turn.state
   invariant(spec !== null && inner !== null, 'a round has a state')
-  const view = viewOf(turn.context, turn.state)
   const broadcasts = new Map<PartyId, Uint8Array>()
-  for (const from of spec.broadcastFrom) {
+  for (const from of spec.isEchoed ? heldIn(turn.state, view) : spec.broadcastFrom) {
     const envelope = broadcastOf(turn.state, from)
-    if (envelope !== null && isSized(envelope.payload, spec.broadcastSize)) broadcasts.set(from, envelope.payload)
+    if (envelope !== null) broadcasts.set(from, envelope.payload)
   }
   const inbox: Inbox = { broadcasts, directs: directsOf(turn) }
   if (spec.isEchoed) turn.set({ chain: hashItems(turn.context.backend, 'chain', chain, spec.round, view) })

@@ -10,9 +10,6 @@ import { taggedHash } from '#shared/dcrm/derive.ts'
 import { inverse, mod } from '#shared/dcrm/polynomial.ts'
 import type { Scheme } from '#shared/dcrm/types.ts'
 
-/** Bytes of a signature: r ‖ s ‖ recovery id for ECDSA, R ‖ z for the other two. */
-export const SIGNATURE_BYTES: Readonly<Record<Scheme, number>> = { ecdsa: 65, taproot: 64, ed25519: 64 }
-
 /** e of BIP340: H(BIP0340/challenge, x(R) ‖ x(P) ‖ m) mod q. */
 export function bip340Challenge(backend: DcrmBackend, nonceX: Uint8Array, keyX: Uint8Array, message: Uint8Array): Scalar {
   return mod(bytesToBigint(taggedHash(backend, 'BIP0340/challenge', nonceX, keyX, message)), backend.secp256k1.order)

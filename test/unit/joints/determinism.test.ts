@@ -34,7 +34,8 @@ const RULES: Readonly<Record<string, Rule>> = {
     keeps: 'compareHex(left, right)',
   },
   'floats round': {
-    pattern: /\b(?:parseFloat|toFixed|toPrecision|Float(?:32|64)Array)\b|\bMath\.(?!abs|ceil|floor|max|min|trunc\b)\w+|(?<![\w.])\d+\.\d+/,
+    pattern:
+      /\b(?:parseFloat|toFixed|toPrecision|Float(?:32|64)Array)\b|\bMath\.(?!abs|ceil|clz32|floor|imul|max|min|trunc\b)\w+|(?<![\w.])\d+\.\d+/,
     breaks: 'const share = 0.25 * stake',
     keeps: 'const share = stake / 4n',
   },
