@@ -8,30 +8,23 @@ import { FakeChain } from '#test/workers/fake-chain.ts'
 import type { Reach } from '#test/unit/party/relay-table.ts'
 import { REGISTERED, envelope, hexOf, list, post, publicKeyOf, relayBehaviour, sessionId } from '#test/unit/party/relay-table.ts'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { decodeFunctionData, encodeFunctionResult, zeroAddress, zeroHash } from 'viem'
+import { decodeFunctionData, encodeAbiParameters, getAbiItem, zeroAddress, zeroHash } from 'viem'
+
+const partiesAbi = getAbiItem({ abi: keyManagerAbi, name: 'parties' })
+const ZEROES: Readonly<Record<string, unknown>> = { address: zeroAddress, bytes32: zeroHash, string: '' }
+/** A row as the chain gives it; the relay looks at number and key only. */
+const partyRow = (id: number) => ({
+  ...Object.fromEntries(partiesAbi.outputs[0].components.map(({ name, type }) => [name, ZEROES[type] ?? 0n])),
+  id,
+  signKey: `0x${hexOf(publicKeyOf(id))}`,
+})
 
 const chain = new FakeChain(Date.now())
 const registered: number[] = [...REGISTERED]
 chain.ethCall = ({ to, data }) => {
   const asked = decodeFunctionData({ abi: keyManagerAbi, data })
   if (to !== KEY_MANAGER || asked.functionName !== 'parties' || asked.args[0] !== 0) throw new Error('another question')
-  return encodeFunctionResult({
-    abi: keyManagerAbi,
-    functionName: 'parties',
-    result: registered.map((id) => ({
-      id,
-      account: zeroAddress,
-      signKey: `0x${hexOf(publicKeyOf(id))}` as const,
-      sealKey: zeroHash,
-      relayUrl: '',
-      bondWei: 0n,
-      absences: 0,
-      excludedAt: 0n,
-      instanceId: zeroHash,
-      generation: 0n,
-      seats: 0,
-    })),
-  })
+  return encodeAbiParameters(partiesAbi.outputs, [registered.map((id) => partyRow(id))] as never)
 }
 
 beforeAll(() => {
@@ -162,6 +155,29 @@ describe('a socket', () => {
     expect((await talker.closed).code).toBe(1003)
     expect(await post(reach, id, envelope())).toEqual([201, 'STORED'])
     await vi.waitFor(() => expect(other.frames).toHaveLength(1))
+  })
+
+  it("that is closing is in nobody's way", async () => {
+    const id = sessionId(0x406)
+    await listen(id, '')
+    const status = await runInDurableObject(object(id), async (relay, state) => {
+      for (const socket of state.getWebSockets()) socket.close(1000)
+      const body = Uint8Array.from(envelope())
+      return (await relay.fetch(new Request(`http://edge/v1/sessions/${id}/envelopes`, { method: 'POST', body }))).status
+    })
+    expect(status).toBe(201)
+  })
+
+  it('is one of at most 256 of a session', async () => {
+    const id = sessionId(0x405)
+    const sockets = await Promise.all(Array.from({ length: 256 }, () => listen(id, '')))
+    const more = await reach(`/v1/sessions/${id}/socket`, { headers: { upgrade: 'websocket' } })
+    expect([more.status, await more.json()]).toEqual([503, { code: 'RELAY_FULL' }])
+    sockets[0]?.socket.close(1000)
+    await vi.waitFor(async () => {
+      const again = await reach(`/v1/sessions/${id}/socket`, { headers: { upgrade: 'websocket' } })
+      expect(again.status).toBe(101)
+    })
   })
 
   it('is refused with a wrong query, and to clients that want no socket', async () => {

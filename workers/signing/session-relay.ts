@@ -154,7 +154,7 @@ export class SigningSession extends DurableObject<Env> {
 
   /** Sends a socket all it has not seen: its cursor is kept with it, so that nothing is missed or sent twice over a hibernation. */
   #push(socket: WebSocket): void {
-    if (socket.readyState !== WebSocket.READY_STATE_OPEN || !this.#isOpen()) return
+    if (!this.#isOpen()) return
     const { after, to } = socket.deserializeAttachment() as Listener
     let last = after
     for (const { cursor, receiver, bytes } of this.ctx.storage.sql.exec<Row>(
