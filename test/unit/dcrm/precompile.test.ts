@@ -1,0 +1,216 @@
+/** The key precompile: layouts, gas before work, and answers that agree with the parties' rules and with outside verifiers. @module */
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { keyPrecompile } from '#node/evm/precompile.ts'
+import { createKeyHost } from '#node/dcrm/key-host.ts'
+import { bytesToBigint, bytesToHex, concatBytes, hexToBytes } from '#shared/bytes.ts'
+import { chooseCommittee, chooseSigningSet } from '#shared/dcrm/committee.ts'
+import { childKey } from '#shared/dcrm/derive.ts'
+import { genericDigest, heartbeatDigest } from '#shared/dcrm/digest.ts'
+import { encodeEvidence } from '#shared/dcrm/evidence.ts'
+import { encodeEnvelope, envelopeDigest } from '#shared/dcrm/envelope.ts'
+import { nativeEnvelopeCrypto } from '#node/dcrm/envelope-crypto.ts'
+import { uintBytes } from '#shared/dcrm/hash.ts'
+import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
+import { DCRM_INPUT_MAX, DCRM_SELECTOR, dcrmGas, dcrmPrecompile } from '#shared/dcrm/precompile.ts'
+import { encodeHeader } from '#shared/hhcm/codec.ts'
+import { blockHash } from '#shared/hhcm/signing.ts'
+import { suite } from '#test/unit/evm/support.ts'
+import { sampleBlock } from '#test/unit/hhcm/samples.ts'
+import { dealtShares, hex, seedOf, unhex } from '#test/unit/dcrm/support.ts'
+import { ed25519 } from '@noble/curves/ed25519.js'
+import { schnorr, secp256k1 } from '@noble/curves/secp256k1.js'
+
+const host = createKeyHost(suite)
+const run = (selector: number, ...parts: readonly Uint8Array[]): Uint8Array =>
+  dcrmPrecompile(host, concatBytes(Uint8Array.of(selector), ...parts))
+const verify = (scheme: number, key: Uint8Array, digest: Uint8Array, signature: Uint8Array): number =>
+  run(DCRM_SELECTOR.verify, Uint8Array.of(scheme, key.length), key, digest, signature).at(-1) ?? 9
+const ids = (bytes: Uint8Array): readonly number[] =>
+  Array.from({ length: bytes.length / 2 }, (_, index) => (bytes[2 * index] ?? 0) * 256 + (bytes[2 * index + 1] ?? 0))
+const graph = (members: readonly number[], disputes: readonly (readonly [number, number])[], out: readonly number[]): Uint8Array =>
+  concatBytes(
+    Uint8Array.of(members.length),
+    ...members.map((id) => uintBytes(id, 2)),
+    uintBytes(disputes.length, 2),
+    ...disputes.flat().map((id) => uintBytes(id, 2)),
+    Uint8Array.of(out.length),
+    ...out.map((id) => uintBytes(id, 2)),
+  )
+const draw = { randomness: seedOf('randomness'), requestId: seedOf('request'), attempt: 258 }
+const drawBytes = concatBytes(draw.randomness, draw.requestId, uintBytes(draw.attempt, 2))
+
+describe('verification', () => {
+  const digest = seedOf('digest')
+  it('accepts what others sign, by key and by address, and nothing that was changed', () => {
+    const secret = seedOf('secret')
+    const [recovery = 0, ...rs] = secp256k1.sign(digest, secret, { prehash: false, format: 'recovered' })
+    const ecdsa = Uint8Array.of(...rs, recovery)
+    const key = secp256k1.getPublicKey(secret)
+    const account = suite.keccak256(secp256k1.Point.fromBytes(key).toBytes(false).slice(1)).slice(12)
+    const cases = [
+      [0, key, ecdsa],
+      [1, schnorr.getPublicKey(secret), schnorr.sign(digest, secret)],
+      [2, ed25519.getPublicKey(secret), ed25519.sign(digest, secret)],
+      [3, account, ecdsa],
+    ] as const
+    for (const [scheme, by, signature] of cases) {
+      expect([scheme, verify(scheme, by, digest, signature)]).toEqual([scheme, 1])
+      for (const at of [3, 40]) {
+        const changed = signature.map((byte, index) => (index === at ? byte ^ 1 : byte))
+        expect([scheme, at, verify(scheme, by, digest, changed)]).toEqual([scheme, at, 0])
+      }
+      expect(verify(scheme, by, seedOf('other'), signature)).toBe(0)
+      expect(verify(scheme, by, digest, signature.slice(1))).toBe(0)
+    }
+  })
+  it('refuses high s and unknown recovery ids by address too', () => {
+    const secret = seedOf('secret')
+    const account = suite.keccak256(secp256k1.Point.fromBytes(secp256k1.getPublicKey(secret)).toBytes(false).slice(1)).slice(12)
+    const [recovery = 0, ...rs] = secp256k1.sign(digest, secret, { prehash: false, format: 'recovered' })
+    const order = secp256k1.Point.Fn.ORDER
+    const high = (order - BigInt(`0x${Buffer.from(rs.slice(32)).toString('hex')}`)).toString(16).padStart(64, '0')
+    expect(verify(3, account, digest, Uint8Array.of(...rs.slice(0, 32), ...hex(high), recovery ^ 1))).toBe(0)
+    expect(verify(3, account, digest, Uint8Array.of(...rs, recovery + 2))).toBe(0)
+  })
+})
+
+const FOLDER = '../shared/vectors'
+const skips = !existsSync(FOLDER) && process.env['CI'] === undefined
+if (skips) console.log('skipped: signature vectors are not in ../shared/vectors')
+
+describe.skipIf(skips)('vectors from outside', () => {
+  it('BIP340: the precompile says what the BIP says for digests of 32 bytes', () => {
+    const rows = readFileSync(`${FOLDER}/bips/bip-0340/test-vectors.csv`, 'utf8').trim().split('\n').slice(1)
+    expect(rows.length).toBeGreaterThan(15)
+    for (const row of rows) {
+      const [index, , key = '', , message = '', signature = '', result] = row.split(',')
+      if (message.length === 64)
+        expect([index, verify(1, hex(key), hex(message), hex(signature))]).toEqual([index, result === 'TRUE' ? 1 : 0])
+    }
+  })
+  it('Wycheproof ECDSA: exactly the valid signatures with low s, for some recovery id', () => {
+    type File = {
+      testGroups: { publicKey: { uncompressed: string }; tests: { tcId: number; msg: string; sig: string; result: string }[] }[]
+    }
+    const file = JSON.parse(readFileSync(`${FOLDER}/wycheproof/ecdsa_secp256k1_sha256_p1363_test.json`, 'utf8')) as File
+    expect(file.testGroups.length).toBeGreaterThan(20)
+    for (const { publicKey, tests } of file.testGroups)
+      for (const { tcId, msg, sig, result } of tests) {
+        const digest = new Uint8Array(createHash('sha256').update(hex(msg)).digest())
+        const key = secp256k1.Point.fromHex(publicKey.uncompressed).toBytes()
+        const accepted = [0, 1, 2, 3].some((recovery) => verify(0, key, digest, Uint8Array.of(...hex(sig), recovery)) === 1)
+        const isLow = sig.length === 128 && BigInt(`0x${sig.slice(64)}`) <= secp256k1.Point.Fn.ORDER / 2n
+        expect([tcId, accepted]).toEqual([tcId, result === 'valid' && isLow])
+      }
+  })
+})
+
+describe('draws', () => {
+  it('are those of the parties', () => {
+    const candidates = [3, 5, 300].map((id) => ({ id, operator: bytesToHex(seedOf(`operator ${id}`).slice(0, 20)) }))
+    const packed = concatBytes(...candidates.flatMap(({ id, operator }) => [uintBytes(id, 2), hexToBytes(operator)]))
+    expect(ids(run(DCRM_SELECTOR.committee, drawBytes, Uint8Array.of(2, 3), packed))).toEqual(
+      chooseCommittee(nobleBackend, draw, candidates, 2),
+    )
+    expect(run(DCRM_SELECTOR.committee, drawBytes, Uint8Array.of(4, 3), packed)).toHaveLength(0)
+    const set = run(DCRM_SELECTOR.signingSet, drawBytes, Uint8Array.of(2), graph([1, 2, 3, 4], [[1, 2]], [4]))
+    expect(ids(set)).toEqual(chooseSigningSet(nobleBackend, draw, [1, 2, 3, 4], 2, [[1, 2]], [4]))
+    expect(run(DCRM_SELECTOR.signingSet, drawBytes, Uint8Array.of(3), graph([1, 2, 3, 4], [[1, 2]], [4]))).toHaveLength(0)
+    expect(run(DCRM_SELECTOR.largestSet, graph([1, 2, 3, 4], [[1, 2]], [4])).at(-1)).toBe(2)
+  })
+})
+
+describe('keys, digests, headers and evidence', () => {
+  it('are those of the parties', () => {
+    const key = dealtShares('taproot', 2, [1, 2], 'precompile').get(1)?.publicKey.commitments[0] as Uint8Array
+    const subject = seedOf('subject')
+    const child = run(DCRM_SELECTOR.childKey, Uint8Array.of(1), draw.requestId, Uint8Array.of(3), subject, key)
+    expect(unhex(child)).toBe(
+      unhex(childKey(nobleBackend, 'taproot', draw.requestId, key, { purpose: 'generic', subject })?.signingKey as Uint8Array),
+    )
+    expect(Buffer.from(run(DCRM_SELECTOR.address, Uint8Array.of(1), child)).toString()).toMatch(/^bcrt1p[0-9a-z]{58}$/)
+    expect(unhex(run(DCRM_SELECTOR.genericDigest, seedOf('g'), seedOf('r'), seedOf('m')))).toBe(
+      unhex(genericDigest(nobleBackend, seedOf('g'), seedOf('r'), seedOf('m'))),
+    )
+    const epoch = 2 ** 33 + 5
+    expect(unhex(run(DCRM_SELECTOR.heartbeatDigest, seedOf('g'), seedOf('k'), uintBytes(epoch, 8), seedOf('x')))).toBe(
+      unhex(heartbeatDigest(nobleBackend, seedOf('g'), seedOf('k'), epoch, seedOf('x'))),
+    )
+  })
+  it('a header gives its hash, height and randomness', () => {
+    const { header } = sampleBlock
+    const output = run(DCRM_SELECTOR.header, encodeHeader(header))
+    expect(bytesToHex(output.slice(0, 32))).toBe(blockHash(header, suite.keccak256))
+    expect(bytesToBigint(output.slice(32, 64))).toBe(BigInt(header.number))
+    expect(bytesToHex(output.slice(64))).toBe(header.randomness)
+  })
+  it('two signed envelopes for one place convict their signer, and nobody else', () => {
+    const secret = seedOf('signer')
+    const key = ed25519.getPublicKey(secret)
+    const envelope = (payload: number, round = 1, from = 7) => {
+      const unsigned = {
+        id: seedOf('sid'),
+        epoch: 0,
+        round,
+        kind: 'broadcast' as const,
+        from,
+        to: null,
+        seq: 0,
+        previous: seedOf('p'),
+        payload: Uint8Array.of(payload),
+      }
+      return encodeEnvelope({ ...unsigned, signature: nativeEnvelopeCrypto.sign(secret, envelopeDigest(nobleBackend, unsigned)) })
+    }
+    const judge = (accused: number, by: Uint8Array, ...envelopes: readonly Uint8Array[]): string =>
+      Buffer.from(run(DCRM_SELECTOR.judge, uintBytes(accused, 2), by, encodeEvidence(envelopes))).toString()
+    expect(judge(7, key, envelope(1), envelope(2))).toBe('EQUIVOCATION')
+    expect(judge(7, key, envelope(1), envelope(1))).toBe('')
+    expect(judge(8, key, envelope(1), envelope(2))).toBe('')
+    expect(judge(7, ed25519.getPublicKey(seedOf('other')), envelope(1), envelope(2))).toBe('')
+    expect(judge(7, key, envelope(1, 0), envelope(2, 0))).toBe('')
+    expect(judge(7, key, envelope(1, 1), envelope(2, 2))).toBe('')
+    expect(judge(7, key, envelope(1))).toBe('')
+  })
+})
+
+describe('input that is not of the promised form', () => {
+  it.each([
+    ['no selector', []],
+    ['an unknown selector', [11]],
+    ['verification by an unknown scheme', [3, 4, 0]],
+    ['verification cut before its digest', [3, 1, 32, 1, 2]],
+    ['a child of an unknown scheme', [4, 3]],
+    ['a child cut short', [4, 0, 1]],
+    ['an address of an unknown scheme', [5, 3]],
+    ['an address of no key', [5, 1, 1, 2]],
+    ['a committee cut short', [2, 1]],
+    ['a signing set cut short', [6, 1]],
+    ['a largest set with loose bytes', [10, 0, 0, 0, 0, 0]],
+    ['members out of order', [10, 2, 0, 2, 0, 1, 0, 0, 0]],
+    ['a digest cut short', [8, 1]],
+    ['a heartbeat cut short', [9, 1]],
+    ['a header that is none', [1, 192]],
+    ['evidence without an accused', [7, 1]],
+  ])('reverts with a code: %s', (_, bytes) => {
+    const outcome = keyPrecompile(host)(Uint8Array.from(bytes), 10_000_000n)
+    expect(outcome.error).toBe('REVERT')
+    expect(Buffer.from(outcome.returnValue).toString()).toMatch(/^[A-Z_]+$/)
+  })
+  it('refuses candidates without a number, a threshold of nothing, and too much', () => {
+    expect(() => run(2, drawBytes, Uint8Array.of(1, 1), new Uint8Array(22))).toThrow('DCRM_INPUT')
+    expect(() => run(6, drawBytes, Uint8Array.of(0), graph([1], [], []))).toThrow('DCRM_INPUT')
+    expect(() => run(7, new Uint8Array(DCRM_INPUT_MAX))).toThrow('DCRM_INPUT')
+  })
+  it('is charged before any work, by what its first bytes and length say', () => {
+    const input = Uint8Array.of(3, 1, 32, ...new Uint8Array(64))
+    const outcome = keyPrecompile(host)(input, dcrmGas(input) - 1n)
+    expect(outcome).toMatchObject({ error: 'OUT_OF_GAS', gasUsed: dcrmGas(input) - 1n })
+    for (const selector of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 99]) {
+      const short = dcrmGas(Uint8Array.of(selector, 1, 2))
+      expect(dcrmGas(Uint8Array.of(selector, 1, ...new Uint8Array(1000)))).toBeGreaterThan(short)
+    }
+    expect(dcrmGas(Uint8Array.of(4, 2))).toBeGreaterThan(dcrmGas(Uint8Array.of(4, 1)))
+  })
+})
