@@ -73,12 +73,22 @@ function lieIn(sent: Outgoing, round: number, { members, lies }: Shape, heard: r
   return { broadcast, direct }
 }
 
-const tamperOf = (shapeOf: Shape, loses: (from: PartyId, round: number) => boolean): Tamper => {
+/** A message that the relay loses: all a member sends in a round, or what it sends to one receiver. */
+type Loss = Readonly<{ from: number; round: number; to: number | null }>
+
+function lose(sent: Outgoing, from: PartyId, round: number, members: readonly PartyId[], losses: readonly Loss[]): Outgoing | null {
+  const lost = losses.filter((loss) => members[loss.from] === from && loss.round === round)
+  if (lost.some(({ to }) => to === null)) return null
+  const gone = lost.map(({ to }) => members[to ?? 0])
+  return { ...sent, direct: new Map([...sent.direct].filter(([id]) => !gone.includes(id))) }
+}
+
+const tamperOf = (shapeOf: Shape, losses: readonly Loss[]): Tamper => {
   const heard: Uint8Array[] = []
   return (from, round, sent) => {
     if (sent.broadcast !== null) heard.push(sent.broadcast)
     if (shapeOf.cheaters.includes(from)) return lieIn(sent, round, shapeOf, heard)
-    return loses(from, round) ? null : sent
+    return lose(sent, from, round, shapeOf.members, losses)
   }
 }
 
@@ -86,7 +96,7 @@ describe('27 framing', () => {
   it('lies of up to t − 1 members never make an honest one name another, and end in one key or in a named cause', () => {
     const property = fc.property(shape, (drawn) => {
       const { threshold, members, cheaters } = drawn
-      const outcomes = run({ scheme: 'ecdsa', backend, threshold, members, tamper: tamperOf(drawn, () => false) })
+      const outcomes = run({ scheme: 'ecdsa', backend, threshold, members, tamper: tamperOf(drawn, []) })
       const honest = new Map([...outcomes].filter(([id]) => !cheaters.includes(id)))
       for (const { faults } of honest.values()) for (const { accused } of faults) if (!cheaters.includes(accused)) return false
       const kinds = new Set([...honest.values()].map((outcome) => (outcome.kind === 'done' ? 'done' : outcome.code)))
@@ -100,11 +110,12 @@ describe('27 framing', () => {
     expect(fc.check(property, { numRuns: 250 }).counterexample).toBe(null)
   })
   it('lies and losses together never make a machine throw or an honest member name an honest one with proof', () => {
-    const losses = fc.array(fc.tuple(fc.nat(6), fc.integer({ min: 1, max: 7 })), { maxLength: 4 })
+    const all = fc.record({ from: fc.nat(6), round: fc.integer({ min: 1, max: 7 }), to: fc.constant(null) })
+    const one = fc.record({ from: fc.nat(6), round: fc.constant(1), to: fc.nat(6) })
+    const losses = fc.tuple(fc.array(all, { maxLength: 3 }), fc.array(one, { maxLength: 8 }))
     const property = fc.property(shape, losses, (drawn, lost) => {
       const { threshold, members, cheaters } = drawn
-      const loses = (from: PartyId, round: number) => lost.some(([index, inRound]) => members[index] === from && inRound === round)
-      const outcomes = run({ scheme: 'ecdsa', backend, threshold, members, tamper: tamperOf(drawn, loses) })
+      const outcomes = run({ scheme: 'ecdsa', backend, threshold, members, tamper: tamperOf(drawn, lost.flat()) })
       const honest = [...outcomes].filter(([id]) => !cheaters.includes(id))
       return honest.every(([, { faults }]) => faults.every(({ accused, class: kind }) => cheaters.includes(accused) || kind === 'absent'))
     })
