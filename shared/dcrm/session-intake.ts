@@ -6,17 +6,15 @@
  */
 import { equalBytes } from '#shared/bytes.ts'
 import { decodeEnvelope, encodeEnvelope, envelopeDigest, envelopePlace } from '#shared/dcrm/envelope.ts'
-import type { Envelope, EnvelopeKind } from '#shared/dcrm/envelope.ts'
+import type { Envelope } from '#shared/dcrm/envelope.ts'
 import { EVIDENCE_BYTES_LIMIT, encodeEvidence } from '#shared/dcrm/evidence.ts'
-import type { RoundSpec } from '#shared/dcrm/round.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
-import { isSized } from '#shared/dcrm/lockstep.ts'
 import type { SessionContext, SessionEffect, SessionState } from '#shared/dcrm/session-types.ts'
 
 /** Rounds ahead of the present one that are kept: parties are at most one exchange apart. */
 const ROUNDS_AHEAD = 3
 /** Envelopes kept of each sender before the session knows its id. */
-const EARLY_PER_PARTY = 4
+const EARLY_PER_PARTY = 16
 /** Forwarded echoes are numbered by their sender from here on, forwarded broadcasts from 0. */
 export const FORWARDED_ECHO = 0x1_0000
 
@@ -54,7 +52,7 @@ export function takeDecoded<State, Result>(
   if (envelope.kind !== 'forward') return { state: next, effects: [] }
   // The forwarder vouches for nothing: the original stands for itself.
   const original = decodeEnvelope(envelope.payload)
-  return original === null || original.kind === 'forward' ? { state: next, effects: [] } : takeEnvelope(context, next, envelope.payload)
+  return original === null || original.kind === 'forward' ? { state: next, effects: [] } : takeDecoded(context, next, original)
 }
 
 function isForUs<State, Result>({ plan }: SessionContext<State, Result>, { from, to, epoch, kind, seq }: Envelope): boolean {
@@ -63,7 +61,7 @@ function isForUs<State, Result>({ plan }: SessionContext<State, Result>, { from,
   return isParty(from) && from !== plan.self && (to === null || to === plan.self) && epoch === plan.subject.epoch && isNumbered
 }
 
-/** Signed ones only, each once and few of each sender: otherwise a relay could fill the room of those that matter. */
+/** Signed ones only, each once, and the latest of each sender: a relay that brings old ones cannot keep out what another relay brings again. */
 function keepEarly<State, Result>(
   context: SessionContext<State, Result>,
   state: SessionState<State>,
@@ -72,30 +70,23 @@ function keepEarly<State, Result>(
   const { early, phase } = state
   const isOpening = context.plan.hasOpening && (phase === 'opening' || phase === 'idle')
   const own = early.filter(({ from }) => from === envelope.from)
-  const isNew = own.length < EARLY_PER_PARTY && own.every(({ signature }) => !equalBytes(signature, envelope.signature))
-  const isKept = isOpening && isNew && isSigned(context, envelope)
-  return { state: isKept ? { ...state, early: [...early, envelope] } : state, effects: [] }
+  const isNew = own.every(({ signature }) => !equalBytes(signature, envelope.signature))
+  if (!isOpening || !isNew || !isSigned(context, envelope)) return { state, effects: [] }
+  const rest = own.length < EARLY_PER_PARTY ? early : early.filter((each) => each !== own[0])
+  return { state: { ...state, early: [...rest, envelope] }, effects: [] }
 }
 
-/** Whether the round machine may want this envelope now or soon. */
+/** Whether this is of a round that is, was or may soon come. Senders and sizes are looked at in their round: an early one may not be judged yet. */
 function isExpected<State, Result>(
   { plan, openId }: SessionContext<State, Result>,
   { spec, id }: SessionState<State>,
-  { id: named, round, kind, from, to, payload }: Envelope,
+  { id: named, round, kind, to, payload }: Envelope,
 ): boolean {
   if (round === 0)
     return plan.hasOpening && kind === 'broadcast' && to === null && equalBytes(named, openId) && payload.length === OPENING_BYTES
   if (!equalBytes(named, id) || (plan.hasOpening && equalBytes(id, openId))) return false
   const isAddressed = kind === 'direct' ? to !== null : to === null
-  const present = spec?.round ?? 1
-  if (!isAddressed || round > present + ROUNDS_AHEAD) return false
-  return round !== present || spec === null || isWanted(spec, kind, from, payload)
-}
-
-/** Whether the present round has a use for a message of this kind, sender and size. */
-function isWanted(spec: RoundSpec, kind: EnvelopeKind, from: PartyId, payload: Uint8Array): boolean {
-  if (kind === 'broadcast') return spec.broadcastFrom.includes(from) && isSized(payload, spec.broadcastSize)
-  return kind !== 'direct' || spec.directFrom.includes(from)
+  return isAddressed && round <= (spec?.round ?? 1) + ROUNDS_AHEAD
 }
 
 function isSigned<State, Result>({ plan, crypto, backend }: SessionContext<State, Result>, envelope: Envelope): boolean {
