@@ -48,19 +48,18 @@ function render(name: string, abi: unknown, creation: string, runtime: string): 
   ].join('\n')
 }
 
-/** Files that go through the compiler's second pipeline: the key manager is too large for the first. With what they import. */
-const VIA_IR = ['KeyManager.sol', 'IKeyManager.sol', 'Dcrm.sol']
+/** A contract whose code is split over two addresses shows callers its whole interface. */
+const INTERFACE_OF: Readonly<Record<string, string>> = { KeyManager: 'IKeyManager' }
+/** Largest runtime code, bytes. Genesis could hold more; contracts like these should stay deployable. Source: EIP-170. */
+const CODE_BYTES_MAX = 24_576
 
-type Compiled = z.infer<typeof zOutput>['contracts']
-
-/** @throws {Error} on any error or warning */
-function compile(names: readonly string[], viaIR: boolean): Compiled {
-  const sources = Object.fromEntries(names.map((name) => [name, { content: readFileSync(path.join(SOURCES, name), 'utf8') }]))
+/** Compiles everything; the result maps file names under shared/api/abi to their content. @throws {Error} on any error, warning or oversize */
+export function compileContracts(): ReadonlyMap<string, string> {
+  const sources = Object.fromEntries(sourceFiles().map((name) => [name, { content: readFileSync(path.join(SOURCES, name), 'utf8') }]))
   const input = {
     language: 'Solidity',
     sources,
     settings: {
-      viaIR,
       evmVersion: 'cancun',
       optimizer: { enabled: true, runs: 200 },
       metadata: { bytecodeHash: 'none', appendCBOR: false },
@@ -70,24 +69,15 @@ function compile(names: readonly string[], viaIR: boolean): Compiled {
   const output: unknown = JSON.parse(solc.compile(JSON.stringify(input)))
   const complaints = zErrors.parse(output).errors.filter(({ severity }) => severity !== 'info')
   if (complaints.length > 0) throw new Error(complaints.map(({ formattedMessage }) => formattedMessage).join('\n'))
-  return zOutput.parse(output).contracts
-}
-
-/** Compiles everything; the result maps file names under shared/api/abi to their content. @throws {Error} on any error or warning */
-export function compileContracts(): ReadonlyMap<string, string> {
-  const names = sourceFiles()
-  const compiled = [
-    compile(
-      names.filter((name) => name !== VIA_IR[0]),
-      false,
-    ),
-    compile(VIA_IR, true),
-  ]
+  const contracts = new Map(Object.values(zOutput.parse(output).contracts).flatMap((each) => Object.entries(each)))
   const files = new Map<string, string>()
-  for (const contracts of compiled.flatMap((each) => Object.values(each)))
-    for (const [name, { abi, evm }] of Object.entries(contracts))
-      if (evm.deployedBytecode.object !== '' && abi.some((part) => JSON.stringify(part).includes('"function"')))
-        files.set(`${kebab(name)}.ts`, render(name, abi, evm.bytecode.object, evm.deployedBytecode.object))
+  for (const [name, { abi, evm }] of contracts) {
+    const runtime = evm.deployedBytecode.object
+    if (runtime === '' || !abi.some((part) => JSON.stringify(part).includes('"function"'))) continue
+    if (runtime.length / 2 > CODE_BYTES_MAX) throw new Error(`${name} has ${runtime.length / 2} bytes of code`)
+    const shown = contracts.get(INTERFACE_OF[name] ?? name)?.abi ?? abi
+    files.set(`${kebab(name)}.ts`, render(name, shown, evm.bytecode.object, runtime))
+  }
   return files
 }
 

@@ -19,6 +19,8 @@ export const TEAM_VESTING: Address = at('4606')
 export const FOUNDATION: Address = at('4607')
 /** Threshold keys: parties, committees, signatures. Solidity predeploy. */
 export const KEY_MANAGER: Address = at('4608')
+/** Second half of the key manager's code; holds nothing itself. */
+export const KEY_CONDUCT: Address = at('4609')
 /** Precompile: decodes and checks a trigger description (shared/trigger). Pure. */
 export const TRIGGER_DECODER: Address = at('4610')
 /** Precompile: headers, draws, child keys and signatures for the key manager and other contracts (shared/dcrm). Pure. */

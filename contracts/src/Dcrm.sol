@@ -5,6 +5,8 @@ pragma solidity 0.8.37;
 /// @dev The first byte of the input selects; layouts in docs/protocol.md, key precompile. A malformed input reverts with its code.
 library Dcrm {
     address internal constant PRECOMPILE = 0x0000000000000000000000000000000000004611;
+    address internal constant KEY_MANAGER = 0x0000000000000000000000000000000000004608;
+    address internal constant KEY_CONDUCT = 0x0000000000000000000000000000000000004609;
     address internal constant NODE_RESERVE = 0x0000000000000000000000000000000000004603;
 
     /// @dev What fixes a draw: block randomness, the session it is for, its retry.
@@ -58,11 +60,35 @@ library Dcrm {
 
     /// @dev Who may sign with whom: members, disputes between them, members left out.
     function graphOf(uint16[] memory members, uint32[] memory disputes, uint16[] memory excluded) internal pure returns (bytes memory) {
-        bytes memory pairs;
-        for (uint256 index = 0; index < disputes.length; index++) pairs = abi.encodePacked(pairs, disputes[index]);
+        bytes memory pairs = _room(4 * disputes.length);
+        for (uint256 index = 0; index < disputes.length; index++) _put(pairs, 4 * index, uint256(disputes[index]) << 224);
         return abi.encodePacked(
             uint8(members.length), _pack(members), uint16(disputes.length), pairs, uint8(excluded.length), _pack(excluded)
         );
+    }
+
+    /// @dev Candidates as the draw takes them; see `putCandidate`.
+    function candidateRoom(uint256 count) internal pure returns (bytes memory) {
+        return _room(22 * count);
+    }
+
+    function putCandidate(bytes memory candidates, uint256 index, uint16 id, address operator) internal pure {
+        _put(candidates, 22 * index, (uint256(id) << 240) | (uint256(uint160(operator)) << 80));
+    }
+
+    /// @dev Bytes with a word to spare behind them, so that `_put` may write a whole word at every place.
+    function _room(uint256 length) private pure returns (bytes memory target) {
+        target = new bytes(length + 32);
+        assembly ("memory-safe") {
+            mstore(target, length)
+        }
+    }
+
+    /// @dev Writes the leading bytes of a word; the zeros behind them are overwritten by the next.
+    function _put(bytes memory target, uint256 offset, uint256 word) private pure {
+        assembly ("memory-safe") {
+            mstore(add(add(target, 32), offset), word)
+        }
     }
 
     function _draw(Draw memory draw) private pure returns (bytes memory) {
@@ -70,7 +96,8 @@ library Dcrm {
     }
 
     function _pack(uint16[] memory ids) private pure returns (bytes memory packed) {
-        for (uint256 index = 0; index < ids.length; index++) packed = abi.encodePacked(packed, ids[index]);
+        packed = _room(2 * ids.length);
+        for (uint256 index = 0; index < ids.length; index++) _put(packed, 2 * index, uint256(ids[index]) << 240);
     }
 
     function _ids(bytes memory packed) private pure returns (uint16[] memory ids) {

@@ -1,31 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-/// @title Keys nobody holds
-/// @notice Orders threshold keys and signatures, records who holds them and how they behave. Source: paper 3.5, 4.4.3 (1).
-/// Rounds run elsewhere; what counts here are confirmations by accounts and signatures that verify.
-interface IKeyManager {
+/// @title What keys, their holders and orders look like
+interface IKeyTypes {
     /// @dev Numbers as in shared/dcrm: 0 ECDSA, 1 Taproot (BIP340), 2 Ed25519.
     enum Scheme { ECDSA, TAPROOT, ED25519 }
     enum KeyState { NONE, PENDING, ACTIVE, FROZEN, FAILED }
     enum OperationKind { CREATE, REFRESH, RESHARE, RECOVER }
     enum OperationState { NONE, REQUESTED, SEATED, DONE, FROZEN, FAILED }
-    enum SignatureState { NONE, PENDING, SIGNED }
+    enum SignatureState { NONE, PENDING, SIGNED, EXPIRED }
 
     struct Party {
         uint16 id;
         address account;
+        /// @dev Keys it helps to hold, and operations it is seated in.
+        uint32 seats;
+        /// @dev Attempts missed in a row.
+        uint32 absences;
         bytes32 signKey;
         bytes32 sealKey;
         uint128 bondWei;
-        /// @dev Sessions missed in a row.
-        uint32 absences;
-        /// @dev Block since which the party takes part in nothing, 0 when it may.
+        /// @dev Block since which the party is given nothing new, 0 when it may serve.
         uint64 excludedAt;
-        /// @dev Process that holds the shares, and how often that party has started; both rise only.
+        /// @dev Process that holds the shares, and how often that party has started; the number rises only.
         bytes32 instanceId;
         uint64 generation;
-        uint32 seats;
         string relayUrl;
     }
 
@@ -61,6 +60,7 @@ interface IKeyManager {
         uint16[] members;
         /// @dev Old members that deal (reshare) or help (recover).
         uint16[] dealers;
+        /// @dev Reported absent in an earlier attempt.
         uint16[] excluded;
         bytes publicKey;
         uint128 feeWei;
@@ -77,6 +77,8 @@ interface IKeyManager {
         bytes32 digest;
         uint128 feeWei;
         bytes signature;
+        /// @dev Missed an attempt of this request, as one member of the key says: left out while enough others are there.
+        uint16[] excluded;
     }
 
     event PartyRegistered(uint16 indexed party, address indexed account, bytes32 signKey, bytes32 sealKey, string relayUrl);
@@ -89,6 +91,7 @@ interface IKeyManager {
     event KeyActive(bytes32 indexed key, uint32 epoch, bytes publicKey, uint16[] members, uint8 threshold);
     event SignatureRequested(bytes32 indexed id, bytes32 indexed key, bytes32 digest);
     event SignaturePosted(bytes32 indexed id, bytes32 indexed key, bytes signature, uint16[] signers);
+    event SignatureExpired(bytes32 indexed id, bytes32 indexed key);
     event Heartbeat(bytes32 indexed key, uint64 indexed epoch, bytes signature, uint16[] signers);
     event DisputeRecorded(bytes32 indexed key, uint16 indexed accuser, uint16 indexed accused);
     event AbsenceRecorded(bytes32 indexed session, uint16 attempt, uint16 indexed accused);
@@ -98,6 +101,7 @@ interface IKeyManager {
     error NotAParty();
     error AlreadyRegistered();
     error BondTooSmall();
+    error KeyInvalid();
     error TextTooLong();
     error LeaseNotNewer();
     error UnknownKey();
@@ -111,43 +115,59 @@ interface IKeyManager {
     error FeeTooSmall();
     error HeaderWrong();
     error TooFewCandidates();
-    error NoSigningSet();
     error AttemptWrong();
     error SignatureWrong();
     error EvidenceWrong();
     error StillSeated();
     error NothingToDo();
+    error WrongAddress();
+}
 
-    function MIN_BOND_WEI() external view returns (uint256);
-
-    function registerParty(bytes32 signKey, bytes32 sealKey, string calldata relayUrl) external payable returns (uint16 id);
-    function renewLease(bytes32 instanceId, uint64 generation, string calldata relayUrl) external;
-    function unregisterParty() external;
-    function parties(uint16 afterId, uint16 count) external view returns (Party[] memory page);
-    function partyOf(address account) external view returns (uint16 id);
-
+/// @title What owners order and committees deliver
+interface IKeyOrders is IKeyTypes {
     function requestKey(Scheme scheme, uint8 threshold, uint8 size) external payable returns (bytes32 id);
     function requestRefresh(bytes32 key) external payable returns (bytes32 operation);
     function requestReshare(bytes32 key, uint8 threshold, uint8 size) external payable returns (bytes32 operation);
     function requestRecovery(bytes32 key, uint16 lost) external payable returns (bytes32 operation);
+    /// @notice Gives an operation its committee, for the first time or after an attempt without result. Anyone may call.
     /// @param header canonical header of the block whose randomness decides, see seatHeight
     function seat(bytes32 operation, bytes calldata header) external;
     function seatHeight(bytes32 operation) external view returns (uint256);
     function confirm(bytes32 operation, uint16 attempt, bytes32 digest, bytes calldata publicKey) external;
+    function requestSignature(bytes32 key, bytes32 subject, bytes32 message) external payable returns (bytes32 id);
+    function postSignature(bytes32 id, uint16 attempt, bytes calldata signature, bytes calldata header) external;
+    /// @notice Gives back the fee of a request that nobody served in time. Anyone may call.
+    function expireSignature(bytes32 id) external;
+    function postHeartbeat(bytes32 key, uint64 epoch, uint16 attempt, bytes calldata signature, bytes calldata header) external;
+}
+
+/// @title Parties, their conduct, and what anyone may look up
+interface IKeyConduct is IKeyTypes {
+    function MIN_BOND_WEI() external view returns (uint256);
+    function genesisHash() external view returns (bytes32);
+    /// @notice Height up to which blocks go on because a key or a signature waits.
+    function activeUntil() external view returns (uint256);
+
+    function registerParty(bytes32 signKey, bytes32 sealKey, string calldata relayUrl) external payable returns (uint16 id);
+    function renewLease(bytes32 instanceId, uint64 generation, string calldata relayUrl) external;
+    /// @notice First call: the party is given nothing new. Second call, without seats and after the delay: the bond comes back.
+    function unregisterParty() external;
+    /// @notice Parties with larger ids, without those that are gone with their bond.
+    function parties(uint16 afterId, uint16 count) external view returns (Party[] memory page);
+    function partyOf(address account) external view returns (uint16 id);
+
     function openOperations() external view returns (Operation[] memory);
     function operation(bytes32 id) external view returns (Operation memory);
     function keyOf(bytes32 id) external view returns (Key memory);
     function keys(uint256 start, uint256 count) external view returns (Key[] memory page);
-
-    function requestSignature(bytes32 key, bytes32 subject, bytes32 message) external payable returns (bytes32 id);
-    function postSignature(bytes32 id, uint16 attempt, bytes calldata signature, bytes calldata header) external;
     function pendingSignatures() external view returns (SignRequest[] memory);
     function signatureOf(bytes32 id) external view returns (SignRequest memory);
-    function postHeartbeat(bytes32 key, uint64 epoch, uint16 attempt, bytes calldata signature, bytes calldata header) external;
 
     function reportDispute(bytes32 key, uint16 accused) external;
     function reportAbsence(bytes32 session, uint16 attempt, uint16[] calldata accused) external;
     function reportFault(uint16 accused, bytes calldata evidence) external;
+    /// @notice Orders new holders for a key whose holders became too few. Reports and heartbeats do so by themselves.
+    function heal(bytes32 key) external;
     function disputesOf(bytes32 key) external view returns (uint32[] memory pairs);
     function health(bytes32 key) external view returns (uint256 live, uint256 threshold, uint256 margin);
 
@@ -163,3 +183,8 @@ interface IKeyManager {
     /// @notice Addresses of that key on other chains, in test encodings, separated by spaces.
     function addressOf(bytes32 key, uint8 purpose, bytes32 subject) external view returns (string memory);
 }
+
+/// @title Keys nobody holds
+/// @notice Orders threshold keys and signatures, records who holds them and how they behave. Source: paper 3.5, 4.4.3 (1).
+/// Rounds run elsewhere; what counts here are confirmations by accounts and signatures that verify.
+interface IKeyManager is IKeyOrders, IKeyConduct {}

@@ -61,6 +61,8 @@ export type ChainRequest = Readonly<{
   subject: Hash
   message: Hash
   digest: Hash
+  /** Said to have missed an attempt. */
+  excluded: readonly PartyId[]
 }>
 
 /** Everything the duties of one moment follow from. */

@@ -47,14 +47,20 @@ export type Duty = SigningDuty | OperationDuty | SetupDuty | StockDuty
 const mayServe = ({ absences, excludedAt }: ChainParty): boolean => excludedAt === 0n && absences < ABSENCES_MAX
 
 /** Members that are asked for nothing, as the contract leaves them out. */
-function unable(board: Board, key: ChainKey): readonly PartyId[] {
-  const out = key.members.filter((id) => !board.parties.some((party) => party.id === id && mayServe(party)))
+function unable(board: Board, key: ChainKey, excluded: readonly PartyId[]): readonly PartyId[] {
+  const out = key.members.filter((id) => excluded.includes(id) || !board.parties.some((party) => party.id === id && mayServe(party)))
   return key.members.length - out.length < key.threshold ? [] : out
 }
 
 /** Signing sets of a key in one attempt. */
-export function signingSetOf(backend: DcrmBackend, board: Board, key: ChainKey, draw: Draw): readonly PartyId[] | null {
-  return chooseSigningSet(backend, draw, key.members, key.threshold, board.disputes.get(key.id) ?? [], unable(board, key))
+export function signingSetOf(
+  backend: DcrmBackend,
+  board: Board,
+  key: ChainKey,
+  draw: Draw,
+  excluded: readonly PartyId[] = [],
+): readonly PartyId[] | null {
+  return chooseSigningSet(backend, draw, key.members, key.threshold, board.disputes.get(key.id) ?? [], unable(board, key, excluded))
 }
 
 /** Operations this party is seated in. */
@@ -135,7 +141,7 @@ export function awaitedSignatures(board: Board, self: PartyId, heartbeatName: He
 /** The duty of this attempt when this party is drawn. */
 export function signingDuty(backend: DcrmBackend, board: Board, self: PartyId, awaited: Awaited, randomness: Hash): SigningDuty | null {
   const draw = { randomness: rawHash(randomness), requestId: rawHash(awaited.session), attempt: awaited.attempt }
-  const set = signingSetOf(backend, board, awaited.key, draw)
+  const set = signingSetOf(backend, board, awaited.key, draw, board.requests.find(({ id }) => id === awaited.session)?.excluded)
   if (set === null || !set.includes(self)) return null
   return { kind: 'sign', name: `${awaited.session}/${awaited.attempt}`, ...awaited, set }
 }

@@ -7,12 +7,13 @@ import type { Predeploy } from '#node/evm/genesis.ts'
 import { fromHex } from '#node/evm/hex.ts'
 import { callingListRuntime } from '#shared/api/abi/calling-list.ts'
 import { feedRegistryRuntime } from '#shared/api/abi/feed-registry.ts'
+import { keyConductRuntime } from '#shared/api/abi/key-conduct.ts'
 import { keyManagerRuntime } from '#shared/api/abi/key-manager.ts'
 import type { StorageWrite } from '#shared/codec/solidity-storage.ts'
 import type { CryptoSuite } from '#shared/crypto/suite.ts'
 import type { SourceSetSpec } from '#shared/oracle/set-storage.ts'
 import { feedRegistryGenesis, sortedSet } from '#shared/oracle/set-storage.ts'
-import { CALLING_LIST, FEED_REGISTRY, KEY_MANAGER } from '#shared/system.ts'
+import { CALLING_LIST, FEED_REGISTRY, KEY_CONDUCT, KEY_MANAGER } from '#shared/system.ts'
 import { callingListGenesis } from '#shared/trigger/calling-list.ts'
 import type { Address, Hash } from '#shared/types.ts'
 
@@ -29,5 +30,6 @@ export function predeploys(
     [CALLING_LIST, { code: fromHex(callingListRuntime), storage: storageOf(callingListGenesis(genesisHash)) }],
     [FEED_REGISTRY, { code: fromHex(feedRegistryRuntime), storage: storageOf(feedRegistryGenesis(genesisHash, sorted, suite)) }],
     [KEY_MANAGER, { code: fromHex(keyManagerRuntime), storage: new Map() }],
+    [KEY_CONDUCT, { code: fromHex(keyConductRuntime), storage: new Map() }],
   ])
 }

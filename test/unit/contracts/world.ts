@@ -5,14 +5,15 @@ import { createChainCommon, createMachine } from '#node/evm/machine.ts'
 import type { Machine } from '#node/evm/machine.ts'
 import { openHost } from '#node/evm/native-host.ts'
 import { predeploys } from '#node/evm/native/predeploys.ts'
-import { triggerDecoder } from '#node/evm/precompile.ts'
+import { keyPrecompile, triggerDecoder } from '#node/evm/precompile.ts'
+import { createKeyHost } from '#node/dcrm/key-host.ts'
 import { padLeft } from '#shared/bytes.ts'
 import type { Log } from '#shared/chain/types.ts'
 import type { Reading } from '#shared/codec/solidity-storage.ts'
 import { readFrom } from '#shared/codec/solidity-storage.ts'
 import type { SourceSetSpec } from '#shared/oracle/set-storage.ts'
 import { DEVNET_PARAMS } from '#shared/params.ts'
-import { TRIGGER_DECODER } from '#shared/system.ts'
+import { KEY_MANAGER, KEY_PRECOMPILE, TRIGGER_DECODER } from '#shared/system.ts'
 import type { Address, Hash, Hex, Wei } from '#shared/types.ts'
 import { stateWith, suite } from '#test/unit/evm/support.ts'
 import { Address as EvmAddress } from '@ethereumjs/util'
@@ -27,26 +28,32 @@ const GAS_LIMIT = 30_000_000n
 
 export type Outcome = Readonly<{ success: boolean; returnData: Uint8Array; gasUsed: bigint; logs: readonly Log[] }>
 
+const precompiles = new Map([
+  [TRIGGER_DECODER, triggerDecoder(DEVNET_PARAMS.blockGasLimit)],
+  [KEY_PRECOMPILE, keyPrecompile(createKeyHost(suite))],
+])
+
 /** What a test may do with the state. */
 export class World {
   readonly state: BlockState
   readonly #common = createChainCommon({ chainId: DEVNET_PARAMS.chainId, crypto: suite })
   height = 10
   timeMs = START_MS
+  /** Hashes of earlier blocks. */
+  hashOf: (height: number) => Hash | null = () => null
 
   constructor(state: BlockState) {
     this.state = state
   }
 
   machine(): Promise<Machine> {
-    const precompiles = new Map([[TRIGGER_DECODER, triggerDecoder(DEVNET_PARAMS.blockGasLimit)]])
     return createMachine({ chainId: DEVNET_PARAMS.chainId, crypto: suite, precompiles }, this.#common, this.state, {
       number: this.height,
       timestampSec: Math.floor(this.timeMs / 1000),
       prevRandao: GENESIS_HASH,
       gasLimit: GAS_LIMIT,
       baseFeeWei: 10n ** 9n,
-      hashOf: () => null,
+      hashOf: (height) => this.hashOf(height),
     })
   }
 
@@ -137,6 +144,9 @@ export function createWorld(funded: readonly Address[], sets: readonly SourceSet
         ] as const,
     ),
   ])
-  const { db, root } = stateWith({ ...accounts, [TRIGGER_DECODER]: { nonce: 1n, code: Uint8Array.of(0xfe) } })
-  return new World(new BlockState(db, suite.keccak256, root))
+  const mark = { nonce: 1n, code: Uint8Array.of(0xfe) }
+  const { db, root } = stateWith({ ...accounts, [TRIGGER_DECODER]: mark, [KEY_PRECOMPILE]: mark })
+  const state = new BlockState(db, suite.keccak256, root)
+  state.setSlot(KEY_MANAGER, `0x${'00'.repeat(32)}`, fromHex(GENESIS_HASH))
+  return new World(state)
 }

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IKeyTypes} from "./IKeyManager.sol";
+import {Dcrm} from "./Dcrm.sol";
+
+/// @title State of the key manager, and rules both halves of its code need
+/// @dev Code above the size limit would not fit one contract: orders are KeyManager's, conduct and views KeyConduct's, run on this same state.
+abstract contract KeyBase is IKeyTypes {
+    uint256 internal constant BOND_WEI = 10 ether;
+    uint256 internal constant CUSTODY_REWARD_WEI = 0.01 ether;
+    uint256 internal constant MIN_FEE_WEI = 0.001 ether;
+    uint256 internal constant DELAY_BLOCKS = 4;
+    uint256 internal constant ATTEMPT_BLOCKS = 20;
+    uint256 internal constant ATTEMPTS_MAX = 12;
+    uint256 internal constant HEARTBEAT_BLOCKS = 200;
+    /// @dev A draw that nobody asked for in time moves on by this much, while block hashes still reach back.
+    uint256 internal constant REDRAW_BLOCKS = 200;
+    uint256 internal constant HASHES_BLOCKS = 256;
+    /// @dev For pairs and stock that follow what was ordered.
+    uint256 internal constant AFTERCARE_BLOCKS = 40;
+    /// @dev Proofs of what a party did still find its bond.
+    uint256 internal constant UNBOND_BLOCKS = 1200;
+    uint256 internal constant SIZE_MAX = 32;
+    uint256 internal constant PARTIES_MAX = 128;
+    uint256 internal constant OPEN_MAX = 64;
+    uint256 internal constant PENDING_MAX = 256;
+    uint256 internal constant URL_BYTES_MAX = 128;
+    uint32 internal constant ABSENCES_MAX = 3;
+    uint8 internal constant PURPOSE_HEARTBEAT = 2;
+    uint8 internal constant PURPOSE_GENERIC = 3;
+
+    /// @dev Slot 0: the network's genesis hash, written by genesis.
+    bytes32 internal identity;
+    /// @dev Slot 1: height up to which blocks go on because something waits; read by every node.
+    uint256 internal awakeUntil;
+
+    uint16 internal partyCount;
+    uint64 internal requestCount;
+    /// @dev Parties that have neither left nor been excluded.
+    uint16[] internal serving;
+    mapping(uint16 id => Party) internal partyRows;
+    /// @dev Block in which a party left its last seat.
+    mapping(uint16 id => uint256 height) internal unseatedAt;
+    mapping(address account => uint16 id) internal ids;
+    mapping(address account => uint256 amountWei) internal credits;
+    /// @dev Bonds, fees and credits; the rest of the balance pays custody.
+    uint256 internal owedWei;
+
+    bytes32[] internal keyIds;
+    mapping(bytes32 id => Key) internal keyRows;
+    mapping(bytes32 key => uint32[]) internal disputes;
+    mapping(bytes32 key => bytes32 operation) internal operationOfKey;
+
+    bytes32[] internal openIds;
+    mapping(bytes32 id => Operation) internal operationRows;
+    bytes32[] internal pendingIds;
+    mapping(bytes32 id => SignRequest) internal signatureRows;
+
+    /// @dev Who reported whom absent, as bits by place among the session's members.
+    mapping(bytes32 subject => uint256 reporters) internal reports;
+    mapping(bytes32 evidence => bool) internal seenEvidence;
+
+    // --- parties ---
+
+    function _party() internal view returns (Party storage party) {
+        uint16 id = ids[msg.sender];
+        if (id == 0) revert NotAParty();
+        return partyRows[id];
+    }
+
+    function _mayServe(uint16 id) internal view returns (bool) {
+        Party storage party = partyRows[id];
+        return party.absences < ABSENCES_MAX && party.excludedAt == 0;
+    }
+
+    function _countServing() internal view returns (uint256 count) {
+        uint256 length = serving.length;
+        for (uint256 index = 0; index < length; index++) if (partyRows[serving[index]].absences < ABSENCES_MAX) count++;
+    }
+
+    // --- orders ---
+
+    function _newId(string memory kind) internal returns (bytes32) {
+        return keccak256(abi.encode("fusion.key-manager", kind, identity, msg.sender, requestCount++));
+    }
+
+    function _order(bytes32 id, bytes32 key, OperationKind kind, uint8 threshold, uint8 size, uint16 lost, uint128 feeWei) internal {
+        if (openIds.length == OPEN_MAX || operationOfKey[key] != 0) revert TooManyOpen();
+        Operation storage row = operationRows[id];
+        row.id = id;
+        row.key = key;
+        row.kind = kind;
+        row.state = OperationState.REQUESTED;
+        row.threshold = threshold;
+        row.size = size;
+        row.lost = lost;
+        row.requestedAt = uint64(block.number);
+        row.feeWei = feeWei;
+        operationOfKey[key] = id;
+        openIds.push(id);
+        _keepAwake();
+        emit OperationRequested(id, key, kind);
+    }
+
+    /// @dev When too few are left that can sign together, the chain itself orders new holders, if there are enough to choose from.
+    function _heal(Key storage key) internal returns (bool) {
+        if (operationOfKey[key.id] != 0 || openIds.length == OPEN_MAX) return false;
+        (uint256 live, uint256 threshold, uint256 margin) = _health(key);
+        uint256 size = key.members.length;
+        if (live > threshold + margin || live == size || _countServing() < size) return false;
+        _order(_newId("heal"), key.id, OperationKind.RESHARE, key.threshold, uint8(size), 0, 0);
+        return true;
+    }
+
+    function _health(Key storage key) internal view returns (uint256 live, uint256 threshold, uint256 margin) {
+        uint256 size = key.members.length;
+        if (size == 0) return (0, 0, 0);
+        uint16[] memory gone = new uint16[](size);
+        uint256 count = 0;
+        for (uint256 index = 0; index < size; index++) if (!_mayServe(key.members[index])) gone[count++] = key.members[index];
+        _shorten(gone, count);
+        live = Dcrm.largestSet(Dcrm.graphOf(key.members, disputes[key.id], gone));
+        threshold = key.threshold;
+        margin = size > threshold + 1 ? 1 : 0;
+    }
+
+    function _child(Key storage key, uint8 purpose, bytes32 subject) internal view returns (bytes memory) {
+        if (key.state != KeyState.ACTIVE) revert UnknownKey();
+        return Dcrm.childKey(uint8(key.scheme), key.id, purpose, subject, key.publicKey);
+    }
+
+    // --- money ---
+
+    /// @dev Splits what is owed already; the remainder of the division stays in the pool.
+    function _payOut(uint256 amountWei, uint16[] memory to) internal {
+        if (amountWei == 0) return;
+        owedWei -= amountWei;
+        for (uint256 index = 0; index < to.length; index++) _credit(partyRows[to[index]].account, amountWei / to.length);
+    }
+
+    function _credit(address account, uint256 amountWei) internal {
+        credits[account] += amountWei;
+        owedWei += amountWei;
+        emit Credited(account, amountWei);
+    }
+
+    // --- helpers ---
+
+    /// @dev Retries count heights, so blocks go on until every attempt of what was ordered could have been made.
+    function _keepAwake() internal {
+        awakeUntil = block.number + DELAY_BLOCKS + ATTEMPTS_MAX * ATTEMPT_BLOCKS;
+    }
+
+    function _rest() internal {
+        if (openIds.length == 0 && pendingIds.length == 0) awakeUntil = block.number + AFTERCARE_BLOCKS;
+    }
+
+    function _indexOf(uint16[] storage list, uint16 id) internal view returns (uint256) {
+        uint256 length = list.length;
+        for (uint256 index = 0; index < length; index++) if (list[index] == id) return index;
+        return type(uint256).max;
+    }
+
+    function _indexIn(uint16[] memory list, uint16 id) internal pure returns (uint256) {
+        for (uint256 index = 0; index < list.length; index++) if (list[index] == id) return index;
+        return type(uint256).max;
+    }
+
+    function _shorten(uint16[] memory list, uint256 count) internal pure {
+        assembly ("memory-safe") {
+            mstore(list, count)
+        }
+    }
+}

@@ -1,0 +1,195 @@
+/** Parties of the key manager: who may hold shares, on which bond, and how one leaves. @module */
+import { keyManagerAbi } from '#shared/api/abi/key-manager.ts'
+import { KEY_CONDUCT, KEY_MANAGER } from '#shared/system.ts'
+import type { Hash } from '#shared/types.ts'
+import {
+  BOND_WEI,
+  FEE_WEI,
+  OWNER,
+  STRANGER,
+  ZERO,
+  accountOf,
+  createKeyWorld,
+  eventOf,
+  eventsOf,
+  publicKeyOf,
+  wordOf,
+} from '#test/unit/contracts/key-world.ts'
+import type { PartyRow } from '#test/unit/contracts/key-world.ts'
+import { FSN, GENESIS_HASH, contractAt } from '#test/unit/contracts/world.ts'
+import { describe, expect, it } from 'vitest'
+
+const SIGN = wordOf('sign')
+const SEAL = wordOf('seal')
+const UNBOND_BLOCKS = 1200
+
+describe('registration', () => {
+  it('gives rising numbers and shows account, keys, relay and bond', async () => {
+    const keys = await createKeyWorld(1)
+    const sent = await keys.done(keys.contract.send(OWNER, 'registerParty', [SIGN, SEAL, 'http://relay'], BOND_WEI + 5n))
+    expect(eventOf(sent, 'PartyRegistered')).toMatchObject({ party: 2, signKey: SIGN, sealKey: SEAL, relayUrl: 'http://relay' })
+    expect(await keys.contract.call('partyOf', [OWNER])).toBe(2)
+    expect(await keys.contract.call('partyOf', [STRANGER])).toBe(0)
+    expect(await keys.contract.call('genesisHash', [])).toBe(GENESIS_HASH)
+    expect(await keys.contract.call('MIN_BOND_WEI', [])).toBe(BOND_WEI)
+    expect(await keys.contract.call('parties', [1, 10])).toMatchObject([
+      {
+        id: 2,
+        signKey: SIGN,
+        sealKey: SEAL,
+        bondWei: BOND_WEI + 5n,
+        absences: 0,
+        excludedAt: 0n,
+        seats: 0,
+        instanceId: ZERO,
+        generation: 0n,
+        relayUrl: 'http://relay',
+      },
+    ])
+  })
+  it('is refused twice for one account, without the bond, without keys, and with a long address', async () => {
+    const keys = await createKeyWorld(1)
+    const attempt = (args: readonly [Hash, Hash, string], valueWei = BOND_WEI) =>
+      keys.contract.refused(OWNER, 'registerParty', args, valueWei)
+    expect(await attempt([SIGN, SEAL, ''], BOND_WEI - 1n)).toBe('BondTooSmall')
+    expect(await attempt([ZERO, SEAL, ''])).toBe('KeyInvalid')
+    expect(await attempt([SIGN, ZERO, ''])).toBe('KeyInvalid')
+    expect(await attempt([SIGN, SEAL, 'x'.repeat(129)])).toBe('TextTooLong')
+    expect(await attempt([SIGN, SEAL, 'x'.repeat(128)])).toBe('SUCCESS')
+    expect(await attempt([SIGN, SEAL, ''])).toBe('AlreadyRegistered')
+  })
+  it('is refused at the address of the second half of the code', async () => {
+    const keys = await createKeyWorld(0)
+    const half = contractAt(keys.world, keyManagerAbi, KEY_CONDUCT)
+    expect(await half.refused(OWNER, 'registerParty', [SIGN, SEAL, ''], BOND_WEI)).toBe('WrongAddress')
+  })
+  it('is refused beyond 128 that serve, and open again when one leaves', async () => {
+    const keys = await createKeyWorld(128)
+    expect(await keys.contract.refused(OWNER, 'registerParty', [SIGN, SEAL, ''], BOND_WEI)).toBe('TooManyOpen')
+    await keys.done(keys.contract.send(accountOf(50), 'unregisterParty', []))
+    expect(await keys.contract.refused(OWNER, 'registerParty', [SIGN, SEAL, ''], BOND_WEI)).toBe('SUCCESS')
+    expect(await keys.contract.call('partyOf', [OWNER])).toBe(129)
+  }, 20_000)
+  it('is shown page by page', async () => {
+    const keys = await createKeyWorld(5)
+    const page = async (after: number, count: number) =>
+      ((await keys.contract.call('parties', [after, count])) as readonly PartyRow[]).map(({ id }) => id)
+    expect(await page(0, 3)).toEqual([1, 2, 3])
+    expect(await page(3, 3)).toEqual([4, 5])
+    expect(await page(5, 3)).toEqual([])
+    expect(await page(60_000, 3)).toEqual([])
+    expect(await page(0, 0)).toEqual([])
+  })
+})
+
+describe('a lease', () => {
+  it('is renewed by a newer generation only, and ends absence', async () => {
+    const keys = await createKeyWorld(3)
+    const id = await keys.order('ed25519', 2, 3)
+    await keys.seat(id)
+    for (const reporter of [1, 2]) await keys.done(keys.contract.send(accountOf(reporter), 'reportAbsence', [id, 0, [3]]))
+    expect((await keys.party(3)).absences).toBe(1)
+    const renew = (generation: bigint, url = 'http://new') =>
+      keys.contract.refused(accountOf(3), 'renewLease', [wordOf('instance'), generation, url])
+    expect(await renew(0n)).toBe('LeaseNotNewer')
+    expect(await renew(3n, 'x'.repeat(129))).toBe('TextTooLong')
+    expect(await renew(3n)).toBe('SUCCESS')
+    expect(await keys.party(3)).toMatchObject({ absences: 0, instanceId: wordOf('instance'), generation: 3n, relayUrl: 'http://new' })
+    expect(await renew(3n)).toBe('LeaseNotNewer')
+    expect(await renew(2n)).toBe('LeaseNotNewer')
+    expect(await renew(4n)).toBe('SUCCESS')
+    expect(await keys.contract.refused(STRANGER, 'renewLease', [SIGN, 1n, ''])).toBe('NotAParty')
+  })
+  it('is told by an event', async () => {
+    const keys = await createKeyWorld(1)
+    const sent = await keys.done(keys.contract.send(accountOf(1), 'renewLease', [SIGN, 9n, '']))
+    expect(eventsOf(sent)).toEqual([{ name: 'LeaseRenewed', args: { party: 1, instanceId: SIGN, generation: 9n } }])
+  })
+})
+
+describe('leaving', () => {
+  it('takes a party out of draws at once and gives the bond back after the delay', async () => {
+    const keys = await createKeyWorld(3)
+    const leave = () => keys.contract.refused(accountOf(3), 'unregisterParty', [])
+    const sent = await keys.done(keys.contract.send(accountOf(3), 'unregisterParty', []))
+    expect(eventOf(sent, 'PartyExcluded')).toMatchObject({ party: 3, reason: 'UNREGISTERED', evidence: ZERO })
+    const { excludedAt } = await keys.party(3)
+    expect(excludedAt).toBe(BigInt(keys.world.height))
+    expect(await keys.contract.refused(OWNER, 'requestKey', [0, 2, 3], FEE_WEI)).toBe('TooFewCandidates')
+    expect(await leave()).toBe('NotReady')
+    keys.world.height += UNBOND_BLOCKS - 1
+    expect(await leave()).toBe('NotReady')
+    keys.world.height++
+    expect(await leave()).toBe('SUCCESS')
+    expect(await keys.credit(accountOf(3))).toBe(BOND_WEI)
+    expect(await keys.contract.call('parties', [2, 1])).toEqual([])
+    expect(await leave()).toBe('NothingToDo')
+    expect(await keys.contract.refused(STRANGER, 'unregisterParty', [])).toBe('NotAParty')
+  })
+  it('waits for the last seat and counts the delay from there', async () => {
+    const keys = await createKeyWorld(4)
+    const id = await keys.activeKey('ed25519', 2, 3)
+    const [member = 0] = (await keys.key(id)).members
+    expect((await keys.party(member)).seats).toBe(1)
+    const leave = () => keys.contract.refused(accountOf(member), 'unregisterParty', [])
+    expect(await leave()).toBe('SUCCESS')
+    keys.world.height += 5 * UNBOND_BLOCKS
+    expect(await leave()).toBe('StillSeated')
+    const sent = await keys.done(keys.contract.send(OWNER, 'requestReshare', [id, 2, 3], FEE_WEI))
+    const operation = eventOf(sent, 'OperationRequested')['operation'] as Hash
+    await keys.seat(operation)
+    expect((await keys.operation(operation)).members).not.toContain(member)
+    await keys.confirmAll(operation, publicKeyOf('ed25519', 'key'))
+    expect((await keys.party(member)).seats).toBe(0)
+    keys.world.height += UNBOND_BLOCKS - 1
+    expect(await leave()).toBe('NotReady')
+    keys.world.height++
+    expect(await leave()).toBe('SUCCESS')
+  })
+  it('is not possible while seated in an open operation', async () => {
+    const keys = await createKeyWorld(2)
+    const id = await keys.order('ed25519', 2, 2)
+    await keys.seat(id)
+    expect((await keys.party(1)).seats).toBe(1)
+    expect(await keys.contract.refused(accountOf(1), 'unregisterParty', [])).toBe('SUCCESS')
+    keys.world.height += 2 * UNBOND_BLOCKS
+    expect(await keys.contract.refused(accountOf(1), 'unregisterParty', [])).toBe('StillSeated')
+  })
+})
+
+describe('credits', () => {
+  it('are paid once, to their owner, and leave what is owed to others', async () => {
+    const keys = await createKeyWorld(3)
+    const id = await keys.activeKey('ed25519', 2, 3)
+    expect((await keys.key(id)).state).toBe(2)
+    const share = FEE_WEI / 3n
+    expect(await keys.credit(accountOf(1))).toBe(share)
+    const before = keys.world.state.balance(accountOf(1))
+    expect(await keys.contract.refused(accountOf(1), 'withdraw', [])).toBe('SUCCESS')
+    expect(keys.world.state.balance(accountOf(1)) - before).toBe(share)
+    expect(await keys.contract.refused(accountOf(1), 'withdraw', [])).toBe('NothingToDo')
+    expect(keys.world.state.balance(KEY_MANAGER)).toBe(3n * BOND_WEI + FEE_WEI - share)
+  })
+  it('cannot be taken twice by a receiver that asks again while it is paid', async () => {
+    const keys = await createKeyWorld(2, 100n * FSN)
+    // Calls withdraw() of the key manager whenever it is called, also while it is paid; then stops.
+    const thief: `0x${string}` = `0x${'7e'.repeat(20)}`
+    const code = `633ccfd60b60e01b5f525f5f60045f5f6146085af100`
+    keys.world.state.setCode(thief, Uint8Array.from(Buffer.from(code, 'hex')))
+    keys.world.state.addBalance(thief, BOND_WEI)
+    await keys.done(keys.contract.send(thief, 'registerParty', [SIGN, SEAL, ''], BOND_WEI))
+    await keys.done(keys.contract.send(thief, 'unregisterParty', []))
+    keys.world.height += UNBOND_BLOCKS
+    await keys.done(keys.contract.send(thief, 'unregisterParty', []))
+    const pool = keys.world.state.balance(KEY_MANAGER)
+    await keys.world.send(STRANGER, thief, '0x')
+    expect(keys.world.state.balance(thief)).toBe(BOND_WEI)
+    expect(keys.world.state.balance(KEY_MANAGER)).toBe(pool - BOND_WEI)
+  })
+  it('are not touched by plain payments, which feed the pool', async () => {
+    const keys = await createKeyWorld(0)
+    expect((await keys.world.send(OWNER, KEY_MANAGER, '0x', 3n)).success).toBe(true)
+    expect(keys.world.state.balance(KEY_MANAGER)).toBe(3n)
+    expect((await keys.world.send(OWNER, KEY_MANAGER, '0x12345678', 3n)).success).toBe(false)
+  })
+})
