@@ -11,7 +11,7 @@ import { decodePayload, decodeScalar, scalarBytes } from '#shared/dcrm/codec.ts'
 
 const groups = [nobleBackend.secp256k1, nobleBackend.ed25519]
 
-describe('hashing', () => {
+describe('5 hashing, against ambiguous concatenation', () => {
   it('encodes each item with its length, so that no two lists share an encoding', () => {
     const list = fc.array(fc.uint8Array({ maxLength: 5 }), { maxLength: 4 })
     fc.assert(
@@ -64,7 +64,7 @@ describe('the reference backend', () => {
     expect(group.decode(new Uint8Array(group.pointBytes))).toBe(null)
     expect(group.decode(new Uint8Array(group.pointBytes).fill(255))).toBe(null)
   })
-  it('refuses Ed25519 points of small order, with torsion, and not in canonical form', () => {
+  it('21 refuses Ed25519 points of small order, with torsion, and not in canonical form', () => {
     // Points of order 1, 2, 4 and 8; source: RFC 8032 arithmetic, the well-known list of eight.
     for (const hex of [
       '0100000000000000000000000000000000000000000000000000000000000000',

@@ -122,6 +122,14 @@ describe('16 presignatures', () => {
     expect(partialOf(later.use(first.psid, key, tupleOf('two')))).toBe('ALREADY_USED')
     expect(later.stock(first.keyId, first.epoch, first.set).map(({ psid }) => psid)).toEqual([second.psid])
   })
+  it('8 of a failed attempt are gone: a second attempt with them is refused', () => {
+    const store = new Presignatures(vault, backend)
+    store.add([first], 0)
+    // The partial left and the signature failed, whoever's fault it was.
+    store.use(first.psid, key, tupleOf('one'))
+    expect(partialOf(store.use(first.psid, key, { ...tupleOf('one'), entropy: seedOf('another attempt') }))).toBe('ALREADY_USED')
+    expect(partialOf(store.use(first.psid, key, tupleOf('one', 3n)))).toBe('ALREADY_USED')
+  })
   it('leave no secret once they are used', () => {
     const store = new Presignatures(vault, backend)
     store.add([first], 0)
