@@ -1,72 +1,69 @@
-/** The key manager as the CLI sees it: reads, orders, and the waiting for what parties make of them. @module */
-import type { PrivateKeyAccount } from 'viem'
-import { BaseError, createPublicClient, createWalletClient, defineChain, http, parseEventLogs } from 'viem'
-import type { HDAccount } from 'viem/accounts'
+/** The key manager as the CLI sees it: reads, orders with their fee, and waiting with one deadline for a whole command. @module */
+import { BaseError, HttpRequestError, TimeoutError, createPublicClient, createWalletClient, defineChain, http, parseEventLogs } from 'viem'
+import type { Account } from 'viem'
+import type { ChainKey, ChainOperation, ChainParty, ChainRequest } from '#node/party/chain-view.ts'
 import { keyManagerAbi } from '#shared/api/abi/key-manager.ts'
-import { bytesToHex, hexToBytes } from '#shared/bytes.ts'
-import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
-import { openIdOf } from '#shared/dcrm/ids.ts'
 import type { Scheme } from '#shared/dcrm/types.ts'
 import { KEY_MANAGER } from '#shared/system.ts'
 import type { Hash, Hex, Wei } from '#shared/types.ts'
 import { CommandFailed, UsageError } from '#node/cli/command.ts'
 import type { Session } from '#node/cli/session.ts'
-import * as z from 'zod'
+import { fsn } from '#node/cli/table.ts'
+import { addressOf } from '#node/sdk/index.ts'
 
 /** Schemes by their number on chain. */
 export const SCHEMES: readonly Scheme[] = ['ecdsa', 'taproot', 'ed25519']
-export const KEY_STATES = ['none', 'pending', 'active', 'frozen', 'failed'] as const
-export const OPERATION_KINDS = ['create', 'refresh', 'reshare', 'recover'] as const
-export const OPERATION_STATES = ['none', 'requested', 'seated', 'done', 'frozen', 'failed'] as const
-const PROTOCOLS = ['dkg', 'refresh', 'reshare', 'recover'] as const
-/** Names of the rounds of each protocol, by number; 0 opens the session. */
-const ROUNDS: Readonly<Record<(typeof PROTOCOLS)[number], readonly string[]>> = {
-  dkg: ['opening', 'deal', 'complain', 'answer', 'open', 'object', 'extract', 'confirm'],
-  refresh: ['opening', 'deal', 'complain', 'answer', 'open', 'object', 'extract', 'confirm'],
-  reshare: ['opening', 'deal', 'complain', 'answer', 'confirm'],
-  recover: ['opening', 'split', 'hand'],
-}
+/** States of a key by their number on chain. */
+export const KEY_STATES: readonly string[] = ['none', 'pending', 'active', 'frozen', 'failed']
+export const KEY_ACTIVE = 2
+/** States of an order to make or change a key. */
+export const OPERATION_STATES: readonly string[] = ['none', 'requested', 'seated', 'done', 'frozen', 'failed']
+/** States of an order to sign. */
+export const SIGNATURE_STATE = { pending: 1, signed: 2, expired: 3 } as const
 
 /** Least fee of a session per member, as the contract has it. */
-export const FEE_PER_MEMBER_WEI: Wei = 10n ** 15n
-const POLL_MS = 700
-/** Subject of keys the CLI uses: none. */
-export const NO_SUBJECT: Hash = `0x${'00'.repeat(32)}`
-/** Number of purpose `generic`. */
-export const GENERIC = 3
+const FEE_PER_MEMBER_WEI: Wei = 10n ** 15n
+const DEFAULT_TIMEOUT_SECONDS = 180
+const POLL_MS = 500
+/** Rows asked for at once, so that one call stays small. */
+const PAGE = 50
 
-export type KeyRow = Readonly<{
-  id: Hash
-  owner: string
-  scheme: number
-  state: number
-  threshold: number
-  epoch: number
-  activeAt: bigint
-  members: readonly number[]
-  publicKey: Hex
-}>
-export type OperationRow = Readonly<{
-  id: Hash
-  key: Hash
-  kind: number
-  state: number
-  threshold: number
-  attempt: number
-  lost: number
-  confirmations: number
-  members: readonly number[]
-  dealers: readonly number[]
-}>
-export type RequestRow = Readonly<{ id: Hash; key: Hash; state: number; digest: Hash; signature: Hex }>
+/** An order to sign with its outcome. */
+export type SignatureRow = ChainRequest & Readonly<{ signature: Hex }>
 
-const zPage = z.object({ envelopes: z.array(z.object({ round: z.int(), kind: z.string(), from: z.int() })), next: z.int() })
+/** What refusals of the contract mean to who ordered. */
+const REFUSALS: ReadonlyMap<string, string> = new Map([
+  ['FeeTooSmall', 'the fee is below what the contract asks per member'],
+  ['NotAMember', 'the party holds no share of this key, or is excluded for good'],
+  ['NotTheOwner', 'only the owner of a key may order this'],
+  ['SizeInvalid', 'expected 2 ≤ threshold ≤ committee ≤ 32'],
+  ['TooFewCandidates', 'fewer parties serve than the committee needs; see fusion key status'],
+  ['TooManyOpen', 'an operation on this key is open already, or too many wait on this network; see fusion key status'],
+  ['UnknownKey', 'there is no active key of this name'],
+])
 
-/** Error of a call in the contract's own words. */
+/** A failed call in words a user can act on; keeps its cause. */
 function failure(error: unknown): Error {
   if (!(error instanceof BaseError)) return error as Error
   const named = /Error: (\w+)\(\)/.exec(error.message)?.[1]
-  return new CommandFailed(named === undefined ? error.shortMessage : `the key manager refuses: ${named}`)
+  const text =
+    named === undefined ? error.shortMessage : `the key manager refuses with ${named}: ${REFUSALS.get(named) ?? 'see its documentation'}`
+  return new CommandFailed(text, { cause: error })
+}
+
+/** Whether asking again may help: nobody answered. */
+function isAway({ cause }: Error): boolean {
+  return cause instanceof BaseError && cause.walk((part) => part instanceof HttpRequestError || part instanceof TimeoutError) !== null
+}
+
+/** Events of an order by name. */
+export type Events = ReadonlyMap<string, Readonly<Record<string, unknown>>>
+
+/** A hash in an event. @throws {CommandFailed} when the contract did not emit it */
+export function hashIn(events: Events, event: string, field: string): Hash {
+  const value = events.get(event)?.[field]
+  if (typeof value === 'string') return value as Hash
+  throw new CommandFailed(`expected the event ${event} from the key manager, got ${[...events.keys()].join(', ') || 'none'}`)
 }
 
 export class KeyChain {
@@ -74,30 +71,48 @@ export class KeyChain {
   readonly #reader
   readonly #chain
   readonly #rpcUrl: string
+  readonly #timeoutSeconds: number
+  readonly #deadline: number
 
-  private constructor(session: Session, rpcUrl: string, chainId: number) {
+  private constructor(session: Session, rpcUrl: string, chainId: number, timeoutSeconds: number) {
     this.#session = session
     this.#rpcUrl = rpcUrl
+    this.#timeoutSeconds = timeoutSeconds
+    this.#deadline = Date.now() + timeoutSeconds * 1000
     this.#chain = defineChain({
       id: chainId,
       name: 'fusion',
       nativeCurrency: { name: 'FSN', symbol: 'FSN', decimals: 18 },
       rpcUrls: { default: { http: [rpcUrl] } },
     })
-    this.#reader = createPublicClient({ chain: this.#chain, transport: http(rpcUrl), pollingInterval: 300 })
+    this.#reader = createPublicClient({ chain: this.#chain, transport: this.#transport, pollingInterval: 300, cacheTime: 0 })
   }
 
-  /** @throws {CommandFailed} when no validator answers */
+  /** @throws {CommandFailed} when no validator answers @throws {UsageError} for a timeout that is no number */
   static async open(session: Session): Promise<KeyChain> {
+    const timeoutSeconds = session.count('timeout-seconds') ?? DEFAULT_TIMEOUT_SECONDS
     const rpcUrl = await session.rpcUrl()
     try {
-      return new KeyChain(session, rpcUrl, await createPublicClient({ transport: http(rpcUrl) }).getChainId())
+      return new KeyChain(
+        session,
+        rpcUrl,
+        await createPublicClient({ transport: http(rpcUrl, { retryCount: 1 }) }).getChainId(),
+        timeoutSeconds,
+      )
     } catch (error) {
-      throw failure(error)
+      throw new CommandFailed(`validator ${rpcUrl} does not answer (${failure(error).message})`)
     }
   }
 
-  async read<T>(functionName: string, args: readonly unknown[] = []): Promise<T> {
+  get #transport() {
+    return http(this.#rpcUrl, { timeout: 10_000, retryCount: 1 })
+  }
+
+  get chainId(): number {
+    return this.#chain.id
+  }
+
+  async #read<T>(functionName: string, args: readonly unknown[] = []): Promise<T> {
     try {
       return (await this.#reader.readContract({ address: KEY_MANAGER, abi: keyManagerAbi, functionName, args } as never)) as T
     } catch (error) {
@@ -105,108 +120,140 @@ export class KeyChain {
     }
   }
 
-  /** Sends an order; gives its events by name. */
-  async order(functionName: string, args: readonly unknown[], value: Wei): Promise<ReadonlyMap<string, unknown>> {
-    const account: PrivateKeyAccount | HDAccount = await this.#session.account()
-    const writer = createWalletClient({ chain: this.#chain, transport: http(this.#rpcUrl), account })
-    const call = { address: KEY_MANAGER, abi: keyManagerAbi, functionName, args, value, account } as never
+  /** A key. @throws {CommandFailed} when there is none of this name */
+  async key(id: Hash): Promise<ChainKey> {
+    const row = await this.#read<ChainKey>('keyOf', [id])
+    if (row.state === 0) throw new CommandFailed(`there is no key ${id}; fusion key list shows all`)
+    return row
+  }
+
+  /** A key its owner orders something about. @throws {CommandFailed} when it is not active, or another's */
+  async ownKey(id: Hash): Promise<ChainKey> {
+    const [row, account] = [await this.key(id), addressOf(await this.#session.account())]
+    if (row.state !== KEY_ACTIVE) throw new CommandFailed(`expected an active key, ${id} is ${KEY_STATES[row.state] ?? 'unknown'}`)
+    if (row.owner.toLowerCase() !== account)
+      throw new CommandFailed(`expected an order by the owner ${row.owner.toLowerCase()}, the signing account is ${account}`)
+    return row
+  }
+
+  async keys(): Promise<readonly ChainKey[]> {
+    const rows: ChainKey[] = []
+    for (;;) {
+      const page = await this.#read<readonly ChainKey[]>('keys', [BigInt(rows.length), BigInt(PAGE)])
+      rows.push(...page)
+      if (page.length < PAGE) return rows
+    }
+  }
+
+  async parties(): Promise<readonly ChainParty[]> {
+    const rows: ChainParty[] = []
+    for (;;) {
+      const page = await this.#read<readonly ChainParty[]>('parties', [rows.at(-1)?.id ?? 0, PAGE])
+      rows.push(...page)
+      if (page.length < PAGE) return rows
+    }
+  }
+
+  operation(id: Hash): Promise<ChainOperation> {
+    return this.#read('operation', [id])
+  }
+
+  openOperations(): Promise<readonly ChainOperation[]> {
+    return this.#read('openOperations')
+  }
+
+  pendingSignatures(): Promise<readonly SignatureRow[]> {
+    return this.#read('pendingSignatures')
+  }
+
+  signature(id: Hash): Promise<SignatureRow> {
+    return this.#read('signatureOf', [id])
+  }
+
+  /** Block whose randomness decides an operation's next seating. */
+  async seatHeight(operation: Hash): Promise<number> {
+    return Number(await this.#read<bigint>('seatHeight', [operation]))
+  }
+
+  /** Pairs of members that cannot work together: accuser and accused. */
+  async disputes(key: Hash): Promise<readonly (readonly [number, number])[]> {
+    return (await this.#read<readonly number[]>('disputesOf', [key])).map((pair) => [pair >>> 16, pair & 0xffff])
+  }
+
+  /** How many members can sign together, how many must, and how many more than that should. */
+  async health(key: Hash): Promise<Readonly<{ live: number; threshold: number; margin: number }>> {
+    const [live, threshold, margin] = await this.#read<readonly [bigint, bigint, bigint]>('health', [key])
+    return { live: Number(live), threshold: Number(threshold), margin: Number(margin) }
+  }
+
+  genesisHash(): Promise<Hash> {
+    return this.#read('genesisHash')
+  }
+
+  /** Addresses of a child key as the contract tells them. */
+  async addresses(key: Hash, purpose: number, subject: Hash): Promise<readonly string[]> {
+    return (await this.#read<string>('addressOf', [key, purpose, subject])).split(' ')
+  }
+
+  /** Sends an order with the fee of so many members and waits for its block; gives its events. @throws {CommandFailed} */
+  async order(functionName: string, args: readonly unknown[], members: number): Promise<Events> {
+    const account = await this.#session.account()
+    const value = FEE_PER_MEMBER_WEI * BigInt(members)
     try {
+      await this.#checkFunds(account, value)
+      const writer = createWalletClient({ chain: this.#chain, transport: this.#transport, account })
+      const call = { address: KEY_MANAGER, abi: keyManagerAbi, functionName, args, value, account } as never
       const { request } = await this.#reader.simulateContract(call)
       const hash = await writer.writeContract(request as never)
-      const receipt = await this.#reader.waitForTransactionReceipt({ hash })
-      if (receipt.status !== 'success') throw new CommandFailed(`transaction ${hash} failed`)
+      this.#session.progress(`sent ${hash} with a fee of ${fsn(value)}`)
+      const receipt = await this.#reader.waitForTransactionReceipt({ hash, timeout: Math.max(1, this.#deadline - Date.now()) })
+      if (receipt.status !== 'success') throw new CommandFailed(`transaction ${hash} reverted in block ${receipt.blockNumber}`)
       this.#session.progress(`ordered in block ${receipt.blockNumber}`)
-      return new Map(parseEventLogs({ abi: keyManagerAbi, logs: receipt.logs }).map(({ eventName, args: values }) => [eventName, values]))
+      return new Map(parseEventLogs({ abi: keyManagerAbi, logs: receipt.logs }).map(({ eventName, args: fields }) => [eventName, fields]))
     } catch (error) {
       throw failure(error)
     }
   }
 
-  /** A key. @throws {CommandFailed} when there is none of this name */
-  async key(id: Hash): Promise<KeyRow> {
-    const row = await this.read<KeyRow>('keyOf', [id])
-    if (row.state === 0) throw new CommandFailed(`there is no key ${id}`)
-    return row
+  async #checkFunds({ address }: Account, feeWei: Wei): Promise<void> {
+    const balanceWei = await this.#reader.getBalance({ address })
+    if (balanceWei <= feeWei)
+      throw new CommandFailed(
+        `${address.toLowerCase()} has ${fsn(balanceWei)} and needs ${fsn(feeWei)} and gas; on a development network: fusion faucet`,
+      )
   }
 
-  /** Milliseconds the user is willing to wait. */
-  get #timeoutMs(): number {
-    return (this.#session.count('timeout-seconds') ?? 180) * 1000
-  }
-
-  /** Polls until `look` gives something. @throws {CommandFailed} naming what did not happen */
-  async waitFor<T>(what: string, look: () => Promise<T | null>): Promise<T> {
-    const deadline = Date.now() + this.#timeoutMs
+  /** Polls until `look` gives something; a validator that is away for a while is no end. @throws {CommandFailed} naming what did not happen */
+  async waitFor<T>(what: string, whereToLook: string, look: () => Promise<T | null>): Promise<T> {
+    let wasAway = ''
     for (;;) {
-      const found = await look()
-      if (found !== null) return found
-      if (Date.now() > deadline)
+      try {
+        const found = await look()
+        if (found !== null) return found
+        wasAway = ''
+      } catch (error) {
+        if (!(error instanceof Error) || !isAway(error)) throw error
+        if (wasAway === '') this.#session.progress(`validator ${this.#rpcUrl} does not answer; still asking`)
+        wasAway = `; validator ${this.#rpcUrl} does not answer`
+      }
+      if (Date.now() >= this.#deadline)
         throw new CommandFailed(
-          `${what} did not happen within ${this.#timeoutMs / 1000} s; it goes on without this command: see fusion key status`,
+          `expected ${what} within ${this.#timeoutSeconds} s${wasAway}. It goes on without this command: ${whereToLook}`,
         )
       await new Promise((done) => setTimeout(done, POLL_MS))
     }
   }
-
-  /** Follows an operation to its end, a line per seating, per party and round, and per confirmation. */
-  async follow(operation: Hash): Promise<OperationRow> {
-    const seen = new Set<string>()
-    const say = (line: string): void => {
-      if (seen.has(line)) return
-      seen.add(line)
-      this.#session.progress(line)
-    }
-    const cursors = new Map<string, number>()
-    return this.waitFor('the end of the operation', async () => {
-      const row = await this.read<OperationRow>('operation', [operation])
-      if (row.state === 2) {
-        say(
-          `attempt ${row.attempt}: committee ${row.members.join(', ')}${row.dealers.length > 0 ? `, dealt by ${row.dealers.join(', ')}` : ''}`,
-        )
-        await this.#rounds(row, cursors, say)
-        for (const [index, member] of row.members.entries())
-          if (((row.confirmations >>> index) & 1) === 1) say(`attempt ${row.attempt}: party ${member} confirms on chain`)
-      }
-      if (row.state === 4) throw new CommandFailed('two members confirmed different keys; the operation is frozen')
-      if (row.state === 5) throw new CommandFailed('no committee finished in any attempt')
-      return row.state === 3 ? row : null
-    })
-  }
-
-  /** What the edge's relay shows of a session: who has sent which round. It may be away, then only confirmations are shown. */
-  async #rounds(row: OperationRow, cursors: Map<string, number>, say: (line: string) => void): Promise<void> {
-    const protocol = PROTOCOLS[row.kind] ?? 'dkg'
-    const { epoch } = await this.key(row.key)
-    const parties = row.kind === 3 ? [...row.dealers, row.lost] : [...row.members, ...row.dealers]
-    const set = [...new Set(parties)].toSorted((left, right) => left - right)
-    const subject = { chainId: this.#chain.id, protocol, requestId: hexToBytes(row.id), epoch, set, attempt: row.attempt }
-    const openId = bytesToHex(openIdOf(nobleBackend, subject)).slice(2)
-    try {
-      const answer = await fetch(`${this.#session.edgeUrl}/v1/sessions/${openId}/envelopes?after=${cursors.get(openId) ?? 0}`, {
-        signal: AbortSignal.timeout(3000),
-      })
-      const page = zPage.parse(await answer.json())
-      cursors.set(openId, page.next)
-      for (const { round, kind, from } of page.envelopes)
-        if (kind !== 'echo' && kind !== 'forward')
-          say(`attempt ${row.attempt}: round ${round} ${ROUNDS[protocol][round] ?? ''}: party ${from}`)
-    } catch {
-      // The relay is convenience; the chain says what counts.
-    }
-  }
-
-  /** Waits for a signature. */
-  signature(request: Hash): Promise<RequestRow> {
-    return this.waitFor('the signature', async () => {
-      const row = await this.read<RequestRow>('signatureOf', [request])
-      return row.state === 2 ? row : null
-    })
-  }
 }
 
-/** A scheme by its name. @throws {UsageError} */
+/** A scheme's number by its name. @throws {UsageError} */
 export function readScheme(text: string | undefined): number {
   const number = SCHEMES.findIndex((scheme) => scheme === text)
-  if (number < 0) throw new UsageError(`--scheme expects ${SCHEMES.join(', ')}, got "${text ?? ''}"`)
+  if (number < 0) throw new UsageError(`--scheme expects ${SCHEMES.join(', ')}, got ${text === undefined ? 'nothing' : `"${text}"`}`)
   return number
 }
+
+/** Name of a scheme on chain. */
+export const schemeOf = ({ scheme }: ChainKey): Scheme => SCHEMES[scheme] ?? 'ecdsa'
+/** Parties whose bit is set. */
+export const confirmedBy = ({ members, confirmations }: ChainOperation): readonly number[] =>
+  members.filter((_, index) => ((confirmations >>> index) & 1) === 1)

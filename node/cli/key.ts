@@ -2,40 +2,42 @@
 import { createHash } from 'node:crypto'
 import type { Command, Outcome } from '#node/cli/command.ts'
 import { CommandFailed, KEY_OPTIONS, UsageError } from '#node/cli/command.ts'
-import type { KeyRow, OperationRow, RequestRow } from '#node/cli/key-chain.ts'
-import {
-  FEE_PER_MEMBER_WEI,
-  GENERIC,
-  KEY_STATES,
-  KeyChain,
-  NO_SUBJECT,
-  OPERATION_KINDS,
-  OPERATION_STATES,
-  SCHEMES,
-  readScheme,
-} from '#node/cli/key-chain.ts'
+import { KeyChain, SIGNATURE_STATE, hashIn, readScheme, schemeOf } from '#node/cli/key-chain.ts'
+import { OperationProgress } from '#node/cli/key-progress.ts'
+import { keyReadCommands } from '#node/cli/key-status.ts'
 import type { Session } from '#node/cli/session.ts'
 import { readId } from '#node/cli/session.ts'
 import { fields } from '#node/cli/table.ts'
+import type { ChainKey } from '#node/party/chain-view.ts'
 import { bytesToHex, hexToBytes } from '#shared/bytes.ts'
+import { testAddresses } from '#shared/dcrm/address.ts'
+import { PURPOSES, childKey } from '#shared/dcrm/derive.ts'
+import { genericDigest } from '#shared/dcrm/digest.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
-import { verifySignature } from '#shared/dcrm/verify.ts'
-import type { Hash, Hex } from '#shared/types.ts'
+import type { Scheme } from '#shared/dcrm/types.ts'
+import type { Hash } from '#shared/types.ts'
+import { ed25519 } from '@noble/curves/ed25519.js'
+import { schnorr, secp256k1 } from '@noble/curves/secp256k1.js'
 
 const THRESHOLD_OPTIONS = {
   threshold: { type: 'string', value: 'T', help: 'members that sign together, at least 2' },
-  committee: { type: 'string', value: 'M', help: 'members that hold shares, at least the threshold' },
+  committee: { type: 'string', value: 'M', help: 'members that hold shares, at least the threshold, at most 32' },
 } as const
-const WAIT_OPTIONS = { ...KEY_OPTIONS, 'timeout-seconds': { type: 'string', value: 'N', help: 'how long to wait (default 180)' } } as const
+const WAIT_OPTIONS = {
+  ...KEY_OPTIONS,
+  'timeout-seconds': { type: 'string', value: 'N', help: 'how long to wait for the parties (default 180)' },
+} as const
 /** Printed under every address: it is a real key, and still nothing counts what is paid to it. */
-const UNCREDITED = 'Nothing credits a payment to this key until Lock-in exists.'
+const UNCREDITED = 'Nothing credits a payment to this address until Lock-in exists.'
+/** Subject of keys the CLI uses: none. */
+const NO_SUBJECT: Hash = `0x${'00'.repeat(32)}`
 
 function readSizes(session: Session): Readonly<{ threshold: number; size: number }> {
   const threshold = session.count('threshold')
   const size = session.count('committee')
-  if (threshold === undefined || size === undefined) throw new UsageError('--threshold and --committee are needed')
+  if (threshold === undefined || size === undefined) throw new UsageError('--threshold T and --committee M are needed')
   if (threshold < 2 || size < threshold || size > 32)
-    throw new UsageError(`expected 2 ≤ threshold ≤ committee ≤ 32, got ${threshold} of ${size}`)
+    throw new UsageError(`expected 2 ≤ threshold ≤ committee ≤ 32, got threshold ${threshold} and committee ${size}`)
   return { threshold, size }
 }
 
@@ -43,189 +45,145 @@ function refuseMain(session: Session): void {
   const network = session.option('network') ?? 'test'
   if (network === 'main')
     throw new CommandFailed(
-      'no bridge contract owns a key yet, so a mainnet encoding would only lead to coins nobody can credit; use --network test',
+      'main is refused: no bridge contract owns a key yet, so nobody could credit coins paid to its main network address; use --network test',
     )
   if (network !== 'test') throw new UsageError(`--network expects test or main, got "${network}"`)
 }
 
-async function show(chain: KeyChain, row: KeyRow): Promise<Outcome> {
-  const addresses = (await chain.read<string>('addressOf', [row.id, GENERIC, NO_SUBJECT])).split(' ')
-  const signingKey = await chain.read<Hex>('signingKey', [row.id, GENERIC, NO_SUBJECT])
-  const scheme = SCHEMES[row.scheme] ?? ''
+/** Key that signs for `generic`, derived here from the public key, so that no validator is believed. */
+function signingKeyOf(row: ChainKey): Uint8Array {
+  const path = { purpose: 'generic', subject: hexToBytes(NO_SUBJECT) } as const
+  const child = childKey(nobleBackend, schemeOf(row), hexToBytes(row.id), hexToBytes(row.publicKey), path)
+  if (child === null) throw new CommandFailed(`the chain shows a public key that is none: ${row.publicKey}`)
+  return child.signingKey
+}
+
+/** Key and addresses. The chain derives them too; a difference means that the validator or this program is wrong. */
+async function show(chain: KeyChain, id: Hash, operation: Hash): Promise<Outcome> {
+  const row = await chain.key(id)
+  const scheme = schemeOf(row)
+  const { threshold, epoch, members, publicKey } = row
+  const signingKey = signingKeyOf(row)
+  const derived = testAddresses(scheme, signingKey)
+  const addresses = derived.map(({ text }) => text)
+  const told = await chain.addresses(id, PURPOSES.indexOf('generic'), NO_SUBJECT)
+  if (told.toSorted().join(' ') !== addresses.toSorted().join(' '))
+    throw new CommandFailed(`expected the addresses ${addresses.join(' ')} for public key ${publicKey}, the chain has ${told.join(' ')}`)
   const text = fields([
-    ['key', row.id],
-    ['scheme', `${scheme}, ${row.threshold} of ${row.members.length}, epoch ${row.epoch}`],
-    ['committee', row.members.join(', ')],
-    ['public key', row.publicKey],
-    ['signing key', signingKey],
-    ...addresses.map((address): [string, string] => ['address', address]),
+    ['key', id],
+    ['scheme', `${scheme}, ${threshold} of ${members.length}, epoch ${epoch}`],
+    ['committee', members.join(', ')],
+    ['public key', publicKey],
+    ['signing key', bytesToHex(signingKey)],
+    ...derived.map((address): [string, string] => [`${address.chain} address`, address.text]),
   ])
-  const { id, threshold, epoch, members, publicKey } = row
-  return { json: { key: id, scheme, threshold, members, epoch, publicKey, signingKey, addresses }, text: `${text}\n${UNCREDITED}` }
+  const json = {
+    key: id,
+    operation,
+    scheme,
+    threshold,
+    members,
+    epoch,
+    publicKey,
+    signingKey: bytesToHex(signingKey),
+    network: 'test',
+    addresses,
+  }
+  return { json, text: `${text}\n${UNCREDITED}` }
+}
+
+type Order = Readonly<{ functionName: string; args: readonly unknown[]; members: number; epoch: number }>
+
+/** Orders a key, or a change of its holders, and follows it to its end. */
+async function orderAndFollow(session: Session, chain: KeyChain, { functionName, args, members, epoch }: Order): Promise<Outcome> {
+  const events = await chain.order(functionName, args, members)
+  const operation = hashIn(events, 'OperationRequested', 'operation')
+  const key = hashIn(events, 'OperationRequested', 'key')
+  await new OperationProgress(session, chain, epoch).follow(operation, key)
+  return show(chain, key, operation)
 }
 
 async function create(session: Session): Promise<Outcome> {
   refuseMain(session)
   const scheme = readScheme(session.option('scheme'))
   const { threshold, size } = readSizes(session)
-  const chain = await KeyChain.open(session)
-  return orderAndFollow(chain, 'requestKey', [scheme, threshold, size], size)
-}
-
-/** Orders a key, or a change of its holders, and follows it to its end. */
-async function orderAndFollow(chain: KeyChain, functionName: string, args: readonly unknown[], size: number): Promise<Outcome> {
-  const events = await chain.order(functionName, args, FEE_PER_MEMBER_WEI * BigInt(size))
-  const { operation, key } = events.get('OperationRequested') as { operation: Hash; key: Hash }
-  await chain.follow(operation)
-  return show(chain, await chain.key(key))
-}
-
-async function change(session: Session, functionName: string, args: readonly unknown[], size: number): Promise<Outcome> {
-  return orderAndFollow(await KeyChain.open(session), functionName, args, size)
-}
-
-async function membersOf(session: Session): Promise<number> {
-  return (await (await KeyChain.open(session)).key(readId(session.operand(0)))).members.length
+  const order = { functionName: 'requestKey', args: [scheme, threshold, size], members: size, epoch: 0 }
+  return orderAndFollow(session, await KeyChain.open(session), order)
 }
 
 async function refresh(session: Session): Promise<Outcome> {
-  return change(session, 'requestRefresh', [readId(session.operand(0))], await membersOf(session))
+  const id = readId(session.operand(0))
+  const chain = await KeyChain.open(session)
+  const { members, epoch } = await chain.ownKey(id)
+  return orderAndFollow(session, chain, { functionName: 'requestRefresh', args: [id], members: members.length, epoch })
 }
 
 async function reshare(session: Session): Promise<Outcome> {
+  const id = readId(session.operand(0))
   const { threshold, size } = readSizes(session)
-  return change(session, 'requestReshare', [readId(session.operand(0)), threshold, size], size)
+  const chain = await KeyChain.open(session)
+  const { epoch } = await chain.ownKey(id)
+  return orderAndFollow(session, chain, { functionName: 'requestReshare', args: [id, threshold, size], members: size, epoch })
 }
 
 async function recover(session: Session): Promise<Outcome> {
+  const id = readId(session.operand(0))
   const party = session.count('party')
-  if (party === undefined) throw new UsageError('--party is needed: the number of the member that lost its share')
-  return change(session, 'requestRecovery', [readId(session.operand(0)), party], await membersOf(session))
+  if (party === undefined) throw new UsageError('--party ID is needed: the number of the member that lost its share')
+  const chain = await KeyChain.open(session)
+  const { members, epoch } = await chain.ownKey(id)
+  if (!members.includes(party)) throw new CommandFailed(`expected a member of the key (${members.join(', ')}), got party ${party}`)
+  return orderAndFollow(session, chain, { functionName: 'requestRecovery', args: [id, party], members: members.length, epoch })
 }
 
-/** 32 bytes of hex as they are, any other text by its SHA-256. */
+/** 32 bytes of hex as they are, any other text by its SHA-256. @throws {UsageError} for hex of another length */
 function messageOf(text: string): Hash {
-  return /^0x[0-9a-fA-F]{64}$/.test(text)
-    ? (text.toLowerCase() as Hash)
-    : bytesToHex(new Uint8Array(createHash('sha256').update(text).digest()))
+  if (/^0x[0-9a-fA-F]{64}$/.test(text)) return text.toLowerCase() as Hash
+  if (/^0x[0-9a-fA-F]*$/.test(text))
+    throw new UsageError(`expected a message of 32 bytes as hex, or a text; got ${text.length - 2} digits of hex`)
+  return bytesToHex(new Uint8Array(createHash('sha256').update(text).digest()))
+}
+
+/** What anybody's verifier says; ECDSA signatures carry their recovery id in a 65th byte. */
+function isValid(scheme: Scheme, key: Uint8Array, digest: Uint8Array, signature: Uint8Array): boolean {
+  try {
+    if (scheme === 'taproot') return schnorr.verify(signature, digest, key)
+    if (scheme === 'ed25519') return ed25519.verify(signature, digest, key, { zip215: false })
+    return secp256k1.verify(signature.subarray(0, 64), digest, key, { prehash: false })
+  } catch {
+    return false
+  }
 }
 
 async function sign(session: Session): Promise<Outcome> {
   const id = readId(session.operand(0))
   const message = messageOf(session.operand(1))
   const chain = await KeyChain.open(session)
-  const row = await chain.key(id)
-  const events = await chain.order('requestSignature', [id, NO_SUBJECT, message], FEE_PER_MEMBER_WEI * BigInt(row.threshold))
-  const { id: request } = events.get('SignatureRequested') as { id: Hash }
-  session.progress('waiting for the block that decides who signs, and for the signers')
-  const { digest, signature } = await chain.signature(request)
-  const signingKey = await chain.read<Hex>('signingKey', [id, GENERIC, NO_SUBJECT])
-  const isValid = verifySignature(
-    nobleBackend,
-    SCHEMES[row.scheme] ?? 'ecdsa',
-    hexToBytes(signingKey),
-    hexToBytes(digest),
-    hexToBytes(signature),
-  )
-  if (!isValid) throw new CommandFailed(`the chain shows a signature that does not verify: ${signature}`)
+  const row = await chain.ownKey(id)
+  const events = await chain.order('requestSignature', [id, NO_SUBJECT, message], row.threshold)
+  const request = hashIn(events, 'SignatureRequested', 'id')
+  const digest = bytesToHex(genericDigest(nobleBackend, hexToBytes(await chain.genesisHash()), hexToBytes(request), hexToBytes(message)))
+  session.progress(`request ${request}: waiting for the block that draws ${row.threshold} signers, and for them`)
+  const signed = await chain.waitFor(`a signature for request ${request}`, `fusion key status ${id}`, async () => {
+    const found = await chain.signature(request)
+    if (found.state === SIGNATURE_STATE.expired)
+      throw new CommandFailed(`nobody signed request ${request} in time; the fee is credited back`)
+    return found.state === SIGNATURE_STATE.signed ? found : null
+  })
+  if (signed.digest !== digest) throw new CommandFailed(`expected a signature of digest ${digest}, the chain has one of ${signed.digest}`)
+  const { signature } = signed
+  const signingKey = signingKeyOf(row)
+  if (!isValid(schemeOf(row), signingKey, hexToBytes(digest), hexToBytes(signature)))
+    throw new CommandFailed(`the chain shows a signature that does not verify under ${bytesToHex(signingKey)}: ${signature}`)
+  const json = { key: id, request, message, digest, signature, signingKey: bytesToHex(signingKey), verified: true }
   const text = fields([
     ['message', message],
     ['digest', digest],
     ['signature', signature],
-    ['signing key', signingKey],
+    ['signing key', json.signingKey],
     ['verified', 'yes, here and on chain'],
   ])
-  return { json: { key: id, request, message, digest, signature, signingKey }, text }
-}
-
-type PartyRow = Readonly<{ id: number; account: string; absences: number; excludedAt: bigint; generation: bigint; relayUrl: string }>
-
-/** Presignature stock a party tells about itself; null when it does not answer. */
-async function stockOf({ relayUrl }: PartyRow, key: Hash): Promise<number | null> {
-  try {
-    const answer = await fetch(`${relayUrl}/v1/status`, { signal: AbortSignal.timeout(2000) })
-    const { presignatures } = (await answer.json()) as { presignatures?: Record<string, number> }
-    return presignatures?.[key] ?? 0
-  } catch {
-    return null
-  }
-}
-
-async function status(session: Session): Promise<Outcome> {
-  const chain = await KeyChain.open(session)
-  const id = readId(session.operand(0))
-  const row = await chain.key(id)
-  const [parties, operations, requests, disputes] = await Promise.all([
-    chain.read<readonly PartyRow[]>('parties', [0, 200]),
-    chain.read<readonly OperationRow[]>('openOperations'),
-    chain.read<readonly RequestRow[]>('pendingSignatures'),
-    chain.read<readonly number[]>('disputesOf', [id]),
-  ])
-  const members = await Promise.all(
-    parties.filter((party) => row.members.includes(party.id)).map(async (party) => ({ ...party, stock: await stockOf(party, id) })),
-  )
-  const open = operations.filter(({ key }) => key === id)
-  const pending = requests.filter(({ key }) => key === id)
-  const pairs = disputes.map((pair) => `${pair >>> 16} accuses ${pair & 0xffff}`)
-  const memberLine = ({ id: party, absences, excludedAt, generation, stock }: (typeof members)[number]): [string, string] => [
-    `party ${party}`,
-    `${excludedAt === 0n ? '' : 'excluded, '}${absences} missed in a row, start ${generation}, ${stock === null ? 'does not answer' : `${stock} presignatures`}`,
-  ]
-  const answered = ({ members: all, confirmations }: OperationRow): string =>
-    all.filter((_, index) => ((confirmations >>> index) & 1) === 1).join(', ') || 'nobody yet'
-  const text = fields([
-    ['key', row.id],
-    [
-      'state',
-      `${KEY_STATES[row.state] ?? ''}, ${SCHEMES[row.scheme] ?? ''}, ${row.threshold} of ${row.members.length}, epoch ${row.epoch}`,
-    ],
-    ...members.map(memberLine),
-    ['disputes', pairs.join('; ') || 'none'],
-    ...open.map((operation): [string, string] => [
-      OPERATION_KINDS[operation.kind] ?? '',
-      `${OPERATION_STATES[operation.state] ?? ''}, attempt ${operation.attempt}, committee ${operation.members.join(', ')}, answered: ${answered(operation)}`,
-    ]),
-    ['signatures waiting', String(pending.length)],
-  ])
-  const json = {
-    key: id,
-    state: KEY_STATES[row.state],
-    epoch: row.epoch,
-    members: members.map(({ id: party, absences, excludedAt, generation, stock }) => ({
-      party,
-      absences,
-      excluded: excludedAt !== 0n,
-      generation: Number(generation),
-      stock,
-    })),
-    disputes: disputes.map((pair) => [pair >>> 16, pair & 0xffff]),
-    operations: open.map(({ id: operation, kind, state, attempt }) => ({
-      operation,
-      kind: OPERATION_KINDS[kind],
-      state: OPERATION_STATES[state],
-      attempt,
-    })),
-    pending: pending.map(({ id: request }) => request),
-  }
   return { json, text }
-}
-
-async function list(session: Session): Promise<Outcome> {
-  const chain = await KeyChain.open(session)
-  const rows = await chain.read<readonly KeyRow[]>('keys', [0n, 200n])
-  const line = ({ id, scheme, state, threshold, members, epoch }: KeyRow): string =>
-    `${id}  ${(SCHEMES[scheme] ?? '').padEnd(8)} ${(KEY_STATES[state] ?? '').padEnd(8)} ${threshold} of ${members.length}  epoch ${epoch}`
-  return {
-    json: rows.map(({ id, scheme, state, threshold, members, epoch }) => ({
-      key: id,
-      scheme: SCHEMES[scheme],
-      state: KEY_STATES[state],
-      threshold,
-      members,
-      epoch,
-    })),
-    text: rows.length === 0 ? 'no keys yet; make one with fusion key create' : rows.map(line).join('\n'),
-  }
 }
 
 /** Commands about keys. */
@@ -264,6 +222,5 @@ export const keyCommands: readonly Command[] = [
     options: { party: { type: 'string', value: 'ID', help: 'number of the member' }, ...WAIT_OPTIONS },
     run: recover,
   },
-  { path: 'key status', operands: '<key>', summary: 'members, presignatures, disputes, and who has answered', run: status },
-  { path: 'key list', operands: '', summary: 'all keys of the network', run: list },
+  ...keyReadCommands,
 ]
