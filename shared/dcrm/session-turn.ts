@@ -25,8 +25,9 @@ export class Turn<State, Result> {
     this.set({ phase, phaseSinceMs: this.nowMs })
   }
 
-  isLate(): boolean {
-    return this.nowMs - this.state.phaseSinceMs >= this.context.plan.roundTimeoutMs
+  /** Whether the phase has lasted this many times the time of a round. */
+  isLate(times = 1): boolean {
+    return this.nowMs - this.state.phaseSinceMs >= times * this.context.plan.roundTimeoutMs
   }
 
   /** Signs, keeps and sends to every relay in reach. */

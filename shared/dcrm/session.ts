@@ -114,6 +114,15 @@ function extendReach<State, Result>(turn: Turn<State, Result>, relay: number): v
   for (let next = reach + 1; next <= last; next++) for (const envelope of sent) turn.effects.push({ kind: 'send', relay: next, envelope })
 }
 
+/** A party that is done hears nobody any more: what its last round said also goes to the next relay, lest this one keeps it from somebody. */
+function repeatLast<State, Result>(turn: Turn<State, Result>): void {
+  const { reach, accepted, spec } = turn.state
+  if (reach + 1 >= turn.context.plan.relayCount) return
+  for (const envelope of accepted.values())
+    if (envelope.from === turn.context.plan.self && envelope.round === spec?.round)
+      turn.effects.push({ kind: 'send', relay: reach + 1, envelope: encodeEnvelope(envelope) })
+}
+
 /** Goes on as far as what is here allows. */
 function advance<State, Result>(turn: Turn<State, Result>): void {
   for (let phase: string | null = null; turn.state.phase !== 'over';) {
@@ -210,6 +219,7 @@ function take<State, Result>(turn: Turn<State, Result>, step: Step<State, Result
   for (const { accused, class: kind, code } of step.faults) if (kind === 'dispute') turn.effects.push({ kind: 'dispute', accused, code })
   for (const fault of step.faults) turn.effects.push({ kind: 'fault', fault, evidence: evidenceOf(turn.state, fault) })
   if (step.kind === 'done') {
+    repeatLast(turn)
     turn.effects.push({ kind: 'done', result: step.result })
     turn.enter('over')
     return turn.forget()
@@ -311,10 +321,11 @@ function tryEcho<State, Result>(turn: Turn<State, Result>, seq: 0 | 1): void {
   const echoes = echoesOf(context, state, seq)
   const differing = [...echoes].filter(([, payload]) => !equalBytes(payload, state.view)).map(([id]) => id)
   const isWhole = echoes.size === context.plan.parties.length - 1
-  if (!isWhole && !turn.isLate()) return
-  if (differing.length > 0 && seq === 0) return forwardOriginals(turn, echoes)
-  // Whoever spoke must also agree: going on without its echo would let a split view make it look like a cheater.
+  // Whoever spoke must also agree: going on without its echo would let a split view make it look like a cheater. It may have waited for the round
+  // as long as a round lasts before it could echo.
   const mute = heldIn(state, state.view).filter((id) => id !== context.plan.self && !echoes.has(id))
+  if (!isWhole && !turn.isLate(mute.length > 0 ? 2 : 1)) return
+  if (differing.length > 0 && seq === 0) return forwardOriginals(turn, echoes)
   if (mute.length > 0) return turn.end('ECHO_INCOMPLETE', mute)
   if (differing.length > 0) return turn.end('VIEWS_DIFFER', differing)
   finishRound(turn)
@@ -335,7 +346,7 @@ function forwardOriginals<State, Result>(turn: Turn<State, Result>, echoes: Read
 
 /** Originals have half of a phase's time to arrive; then every party says again what it holds. */
 function tryExchange<State, Result>(turn: Turn<State, Result>): void {
-  if (turn.nowMs - turn.state.phaseSinceMs < turn.context.plan.roundTimeoutMs / 2) return
+  if (!turn.isLate(0.5)) return
   turn.enter('second echo')
   echo(turn, 1)
 }

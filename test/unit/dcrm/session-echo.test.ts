@@ -32,10 +32,10 @@ describe('an echo', () => {
     expect(kindsOf(room, 'echo').map(({ payload }) => unhex(payload))).toEqual(SET.map(() => digests.join('')))
     expect(kindsOf(room, 'forward')).toEqual([])
   })
-  it('is needed before the protocol goes on, until the deadline', () => {
+  it('is needed of whoever spoke before the protocol goes on, for two deadlines: it may have waited for one itself', () => {
     const room = roomOf()
     room.route = ({ kind, from }, _to, _relay, bytes) => (kind === 'echo' && from === 2 ? [] : [bytes])
-    room.start().pass(TIMEOUT_MS - 100)
+    room.start().pass(2 * TIMEOUT_MS - 100)
     expect(room.seat(1).state.phase).toBe('echo')
     room.pass(100)
     expect(codeOf(room, 1)).toEqual(['ECHO_INCOMPLETE', [2]])
@@ -43,7 +43,9 @@ describe('an echo', () => {
   it('is not needed of a party that said nothing in the round', () => {
     const room = roomOf([{ speakers: [1, 2] }])
     room.route = ({ round, from }, _to, _relay, bytes) => (round > 0 && from === 7 ? [] : [bytes])
-    room.start().pass(TIMEOUT_MS)
+    room.start().pass(TIMEOUT_MS - 100)
+    expect(room.seat(1).result).toBeNull()
+    room.pass(100)
     expect(room.seat(1).result).toEqual(['b1:1.1 b2:1.2'])
   })
   it.each<[string, (payload: Uint8Array) => Uint8Array]>([
@@ -56,7 +58,7 @@ describe('an echo', () => {
     room.route = ({ kind, from, payload }, _to, _relay, bytes) => [
       kind === 'echo' && from === 2 ? resign(bytes, { payload: change(payload) }) : bytes,
     ]
-    room.start().pass(TIMEOUT_MS)
+    room.start().pass(2 * TIMEOUT_MS)
     expect(codeOf(room, 1)).toEqual(['ECHO_INCOMPLETE', [2]])
     expect(kindsOf(room, 'forward').filter(({ from }) => from !== 2)).toEqual([])
   })
@@ -65,7 +67,7 @@ describe('an echo', () => {
     room.route = ({ kind, from }, _to, _relay, bytes) => [
       kind === 'echo' && from === 2 ? resign(bytes, { previous: new Uint8Array(32) }) : bytes,
     ]
-    room.start().pass(TIMEOUT_MS)
+    room.start().pass(2 * TIMEOUT_MS)
     expect(codeOf(room, 1)).toEqual(['ECHO_INCOMPLETE', [2]])
   })
 })
@@ -123,12 +125,16 @@ describe('unequal echoes', () => {
   })
   it('that stay unequal end the attempt and say who saw otherwise', () => {
     const room = roomOf()
+    const lies: Uint8Array[] = []
     room.route = ({ kind, from, payload }, _to, _relay, bytes) => {
-      const lie = Uint8Array.from(payload, (byte, index) => (index === 5 ? byte ^ 1 : byte))
-      return [kind === 'echo' && from === 7 ? resign(bytes, { payload: lie }) : bytes]
+      if (kind !== 'echo' || from !== 7) return [bytes]
+      lies.push(resign(bytes, { payload: payload.with(5, (payload[5] ?? 0) ^ 1) }))
+      return lies.slice(-1)
     }
-    room.start().pass(4 * TIMEOUT_MS)
+    room.start().pass(TIMEOUT_MS / 2)
     for (const id of [1, 2]) {
+      expect(room.seat(id).state.phase).toBe('second echo')
+      room.seat(id).take(resign(lies[0] ?? new Uint8Array(0), { seq: 1 }), room.nowMs)
       expect(codeOf(room, id)).toEqual(['VIEWS_DIFFER', [7]])
       expect(faultsOf(room, id)).toEqual([])
     }
@@ -158,21 +164,20 @@ describe('unequal echoes', () => {
 describe('a broadcast that comes after the echo', () => {
   it('is no part of the round that was agreed without it, whoever got it', () => {
     const room = roomOf([{}, {}])
-    const late: Uint8Array[] = []
-    // Party 7 keeps its broadcast back, echoes that it said nothing, and then tells party 1 alone.
-    room.route = ({ kind, from, round, payload }, to, _relay, bytes) => {
-      if (from !== 7 || round !== 1) return [bytes]
-      if (kind === 'broadcast') return to === 1 ? (late.push(bytes), []) : []
-      const silent = Uint8Array.from(payload, (byte, index) => (index >= 70 ? 0 : byte))
-      return kind === 'echo' ? [...(to === 1 ? late : []), resign(bytes, { payload: silent })] : []
+    const [late, echoes]: [Uint8Array[], Uint8Array[]] = [[], []]
+    // Party 7 keeps its broadcast back until the others have echoed, tells party 1 alone, and echoes that it said nothing.
+    room.route = ({ kind, from, round, payload }, _to, _relay, bytes) => {
+      if (from !== 7 || round === 0) return [bytes]
+      if (kind === 'broadcast') late.push(bytes)
+      if (kind === 'echo') echoes.push(resign(bytes, { payload: Uint8Array.from(payload, (byte, index) => (index >= 70 ? 0 : byte)) }))
+      return []
     }
-    room.start().pass(6 * TIMEOUT_MS)
-    expect(late).toHaveLength(1)
-    for (const id of [1, 2]) {
-      expect(room.seat(id).result?.[0]).toBe('b1:1.1 b2:1.2')
-      expect(room.seat(id).result?.[1]).toContain('b1:2.1 b2:2.2')
-      expect(faultsOf(room, id)).toEqual([])
-    }
+    room.start().pass(TIMEOUT_MS)
+    for (const id of [1, 2]) expect(room.seat(id).state.phase).toBe('echo')
+    room.seat(1).take(late[0] ?? new Uint8Array(0), room.nowMs)
+    for (const id of [1, 2]) room.seat(id).take(echoes[0] ?? new Uint8Array(0), room.nowMs)
+    room.settle().pass(3 * TIMEOUT_MS)
+    for (const id of [1, 2]) expect([room.seat(id).result, faultsOf(room, id)]).toEqual([['b1:1.1 b2:1.2', 'b1:2.1 b2:2.2'], []])
   })
 })
 
@@ -187,7 +192,7 @@ describe('a broadcast of a wrong size', () => {
       return to === 1 ? [wrong] : []
     }
     room.start()
-    room.route = (_envelope, _to, _relay, bytes) => [bytes]
+    room.route = ({ from }, _to, _relay, bytes) => (from === 7 ? [] : [bytes])
     room.pass(TIMEOUT_MS - 100)
     room.seat(2).take(early[0] ?? broadcastIn(2, 7), room.nowMs)
     room.pass(3 * TIMEOUT_MS)
