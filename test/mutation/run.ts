@@ -28,7 +28,18 @@ const PARTS: Readonly<Record<string, Part>> = {
   },
   session: {
     files: ['envelope*', 'session*', 'relay', 'evidence', 'precompile'],
-    tests: ['envelope', 'session', 'session-intake', 'session-replay', 'relay', 'precompile', 'kill'],
+    tests: [
+      'envelope',
+      'evidence',
+      'session',
+      'session-intake',
+      'session-replay',
+      'session-flow',
+      'session-echo',
+      'relay',
+      'precompile',
+      'kill',
+    ],
   },
 }
 

@@ -6,9 +6,11 @@ import { nativeEnvelopeCrypto } from '#node/dcrm/envelope-crypto.ts'
 import { createNativeBackend } from '#node/dcrm/native-backend.ts'
 import { bytesToHex } from '#shared/bytes.ts'
 import type { DcrmBackend } from '#shared/dcrm/backend.ts'
+import { consume } from '#shared/dcrm/consumption.ts'
 import { childKey, childShare } from '#shared/dcrm/derive.ts'
 import type { DkgResult } from '#shared/dcrm/dkg-state.ts'
 import { dkgMachine } from '#shared/dcrm/dkg.ts'
+import { ecdsaMachine } from '#shared/dcrm/ecdsa-sign.ts'
 import { decodeEnvelope, encodeEnvelope, envelopeDigest } from '#shared/dcrm/envelope.ts'
 import { frostMachine } from '#shared/dcrm/frost.ts'
 import { runLockstep } from '#shared/dcrm/lockstep.ts'
@@ -16,8 +18,8 @@ import type { PairSetupResult } from '#shared/dcrm/pair-setup.ts'
 import { pairSetupMachine } from '#shared/dcrm/pair-setup.ts'
 import { presignMachine } from '#shared/dcrm/presign.ts'
 import type { Presignature } from '#shared/dcrm/presignature.ts'
-import type { RoundMachine } from '#shared/dcrm/round.ts'
-import type { KeyShare, PartyId } from '#shared/dcrm/types.ts'
+import type { Outgoing, RoundMachine, Step } from '#shared/dcrm/round.ts'
+import type { KeyShare, PartyId, Scheme } from '#shared/dcrm/types.ts'
 import { verifySignature } from '#shared/dcrm/verify.ts'
 import type { PartyEnd, PartyKeys, WorldOptions } from '#test/sim/dcrm-world.ts'
 import { partyKeys, runWorld } from '#test/sim/dcrm-world.ts'
@@ -26,7 +28,7 @@ import { createPrng } from '#test/sim/prng.ts'
 import { dealtShares, seedOf } from '#test/unit/dcrm/support.ts'
 import { ed25519 } from '@noble/curves/ed25519.js'
 
-export type Protocol = 'frost' | 'dkg' | 'presign'
+export type Protocol = 'frost' | 'dkg' | 'ecdsa' | 'presign'
 /** What came of one seed. */
 export type SeedReport = Readonly<{
   seed: number
@@ -51,6 +53,8 @@ export type Stage = Readonly<{
   ecdsa: ReadonlyMap<PartyId, KeyShare>
   pairs: ReadonlyMap<PartyId, PairSetupResult>
   signingKey: Uint8Array
+  /** One presignature of the signers, and the key it signs under. */
+  presigned: ReadonlyMap<PartyId, Presignature>
   /** Envelopes of an honest session under another attempt. */
   foreign: readonly Uint8Array[]
 }>
@@ -66,13 +70,43 @@ export function createStage(): Stage {
   const setup = (self: PartyId) => pairSetupMachine({ backend, self, set: SIGNERS, sid: seedOf('setup'), seed: seedOf(`setup ${self}`) })
   const { outcomes } = runLockstep(new Map(SIGNERS.map((id) => [id, setup(id)])))
   const pairs = new Map([...outcomes].flatMap(([id, outcome]) => (outcome.kind === 'done' ? [[id, outcome.result] as const] : [])))
-  const stage: Stage = { backend, parties, taproot, ecdsa, pairs, signingKey: child?.signingKey ?? new Uint8Array(32), foreign: [] }
+  const ready = { backend, parties, taproot, ecdsa, pairs, signingKey: child?.signingKey ?? new Uint8Array(32) }
+  const presign = new Map(SIGNERS.map((id) => [id, presigner(ready, id, seedOf('presign'), seedOf(`presign ${id}`))]))
+  const presigned = new Map(
+    [...runLockstep(presign).outcomes].flatMap(([id, end]) => (end.kind === 'done' ? [[id, end.result[0] as Presignature] as const] : [])),
+  )
+  const stage: Stage = { ...ready, presigned, foreign: [] }
   const foreign: Uint8Array[] = []
   runFrost(stage, 0, { corrupt: (_from, envelope) => (foreign.push(envelope), [envelope]) }, 99)
   return { ...stage, foreign }
 }
 
-type Hostility = Partial<WorldOptions<never, never>>
+const presigner = (
+  { backend, ecdsa, pairs }: Pick<Stage, 'backend' | 'ecdsa' | 'pairs'>,
+  self: PartyId,
+  sid: Uint8Array,
+  seed: Uint8Array,
+) =>
+  presignMachine({
+    backend,
+    share: ecdsa.get(self) as KeyShare,
+    pairs: pairs.get(self) as PairSetupResult,
+    set: SIGNERS,
+    count: 1,
+    sid,
+    seed,
+  })
+
+/** What a cheater's own machine sends instead of the truth, sealed and signed like it. */
+type Lie = (round: number, sent: Outgoing) => Outgoing
+
+function lying<State, Result>(machine: RoundMachine<State, Result>, lie: Lie): RoundMachine<State, Result> {
+  const spoil = (step: Step<State, Result>): Step<State, Result> =>
+    step.kind === 'round' ? { ...step, send: lie(step.spec.round, step.send) } : step
+  return { start: () => spoil(machine.start()), next: (state, inbox) => spoil(machine.next(state, inbox)) }
+}
+
+type Hostility = Partial<WorldOptions<never, never>> & Readonly<{ liar?: PartyId | null; lie?: Lie | null; isCalm?: boolean }>
 
 const subjectOf = (protocol: string, set: readonly PartyId[], attempt: number) => ({
   chainId: 81_920,
@@ -90,16 +124,17 @@ function world<State, Result>(
   run: Readonly<{ protocol: string; set: readonly PartyId[]; hasOpening: boolean; attempt: number }>,
   machine: (self: PartyId, sid: Uint8Array, own: Uint8Array) => RoundMachine<State, Result>,
 ): ReadonlyMap<PartyId, PartyEnd<Result>> {
+  const { liar, lie, ...options } = hostility
   return runWorld<State, Result>({
     seed,
     subject: subjectOf(run.protocol, run.set, run.attempt),
     hasOpening: run.hasOpening,
     parties: stage.parties.filter(({ peer }) => run.set.includes(peer.id)),
-    machine,
+    machine: (self, sid, own) => (self === liar && lie ? lying(machine(self, sid, own), lie) : machine(self, sid, own)),
     backend: stage.backend,
     crypto,
     relayCount: 2,
-    ...(hostility as Partial<WorldOptions<State, Result>>),
+    ...(options as Partial<WorldOptions<State, Result>>),
   })
 }
 
@@ -126,18 +161,38 @@ function runDkg(stage: Stage, seed: number, hostility: Hostility): ReadonlyMap<P
 }
 
 function runPresign(stage: Stage, seed: number, hostility: Hostility): ReadonlyMap<PartyId, PartyEnd<readonly Presignature[]>> {
-  const { backend } = stage
   return world(stage, seed, hostility, { protocol: 'presign', set: SIGNERS, hasOpening: true, attempt: 0 }, (self, sid, own) =>
-    presignMachine({
-      backend,
-      share: stage.ecdsa.get(self) as KeyShare,
-      pairs: stage.pairs.get(self) as PairSetupResult,
-      set: SIGNERS,
-      count: 1,
-      sid,
-      seed: own,
-    }),
+    presigner(stage, self, sid, own),
   )
+}
+
+const encodedKeyOf = ({ ecdsa }: Stage): Uint8Array => ecdsa.get(1)?.publicKey.commitments[0] ?? new Uint8Array(0)
+const consumed = (stage: Stage, self: PartyId) => {
+  const tuple = { digest: MESSAGE, tweak: 5n, entropy: seedOf('entropy') }
+  const made = consume(stage.backend, encodedKeyOf(stage), stage.presigned.get(self) as Presignature, tuple)
+  if (typeof made === 'string') throw new Error(made)
+  return made
+}
+
+function runEcdsa(stage: Stage, seed: number, hostility: Hostility): ReadonlyMap<PartyId, PartyEnd<Uint8Array>> {
+  return world(stage, seed, hostility, { protocol: 'ecdsa', set: SIGNERS, hasOpening: false, attempt: 0 }, (self) => {
+    const { context, record } = consumed(stage, self)
+    return ecdsaMachine({ backend: stage.backend, self, set: SIGNERS, context, digest: MESSAGE, partial: record.partial })
+  })
+}
+
+/** Changes one byte of one message before it is sealed and signed, as a cheater's own code would. */
+function lieOf(rng: Prng): Lie {
+  const [round, place, change] = [1 + rng.below(6), rng.below(1_000_000), 1 + rng.below(255)]
+  const isDirect = rng.chance(0.5)
+  const bend = (bytes: Uint8Array): Uint8Array => bytes.map((byte, index) => (index === place % bytes.length ? byte ^ change : byte))
+  return (at, sent) => {
+    if (at !== round) return sent
+    const isOnlyDirect = sent.broadcast === null || (isDirect && sent.direct.size > 0)
+    if (!isOnlyDirect) return { ...sent, broadcast: bend(sent.broadcast) }
+    const victim = [...sent.direct.keys()][place % Math.max(1, sent.direct.size)]
+    return { ...sent, direct: new Map([...sent.direct].map(([to, bytes]) => [to, to === victim ? bend(bytes) : bytes])) }
+  }
 }
 
 /** Changes one byte of what the cheater says, signed anew; sometimes says both. */
@@ -161,20 +216,24 @@ function cheat(stage: Stage, cheater: PartyId, rng: Prng): NonNullable<Hostility
 }
 
 function hostilityOf(stage: Stage, rng: Prng, cheater: PartyId | null, set: readonly PartyId[]): Hostility {
-  const loss = rng.below(4) * 0.05
-  const slowest = 20 + rng.below(1500)
-  const isFirstRelayDead = rng.chance(0.15)
-  const killed = cheater === null && rng.chance(0.3) ? (set[rng.below(set.length)] ?? null) : null
+  const isCalm = rng.chance(0.25)
+  const loss = isCalm ? 0 : rng.below(4) * 0.05
+  const slowest = isCalm ? 200 : 20 + rng.below(1500)
+  const isFirstRelayDead = !isCalm && rng.chance(0.15)
+  const killed = cheater === null && !isCalm && rng.chance(0.3) ? (set[rng.below(set.length)] ?? null) : null
   const killedAtMs = rng.below(4000)
-  const lie = cheater === null ? null : cheat(stage, cheater, rng)
+  const isInside = rng.chance(0.5)
   return {
+    isCalm,
+    liar: cheater,
+    lie: cheater !== null && isInside ? lieOf(rng) : null,
     delivery: (world, _from, _to, relay) => {
       if ((isFirstRelayDead && relay === 0) || world.chance(loss)) return []
       return world.chance(0.1) ? [world.below(slowest), world.below(slowest)] : [world.below(slowest)]
     },
     foreign: [...stage.foreign, Uint8Array.from({ length: 300 }, () => rng.below(256))],
     killedAtMs: (id) => (id === killed ? killedAtMs : null),
-    ...(lie === null ? {} : { corrupt: lie }),
+    ...(cheater === null || isInside ? {} : { corrupt: cheat(stage, cheater, rng) }),
   }
 }
 
@@ -189,64 +248,91 @@ const CONTENT_CODES = [
   'CERTIFICATE_MISMATCH',
 ]
 
+/** A wrong partial shows in no message of its own: the blame protocol finds it. */
+const NEEDS_BLAME = 'BAD_PARTIAL'
+
+type Ends = readonly (readonly [PartyId, PartyEnd<unknown>])[]
+
+/** Honest parties that are proven guilty or shut out, and ends over content that name nobody. */
+function framed(honest: Ends, cheater: PartyId | null): readonly string[] {
+  return honest.flatMap(([id, { faults, disputes, code }]) => [
+    ...faults
+      .filter(({ accused, class: kind }) => kind !== 'absent' && accused !== cheater)
+      .map(({ accused, code: fault }) => `${id} names honest ${accused} for ${fault}`),
+    ...disputes.filter((accused) => accused !== cheater).map((accused) => `${id} disputes honest ${accused}`),
+    ...(code !== null && CONTENT_CODES.includes(code) && faults.length === 0 ? [`${id} ended with ${code} and named nobody`] : []),
+  ])
+}
+
+/** Where every envelope arrives in time, an end without result has a culprit, and somebody says who it is. */
+function unexplained(honest: Ends, cheater: PartyId | null): readonly string[] {
+  if (cheater === null) return ['nobody cheated, nothing was lost, and it did not finish']
+  const isFound = honest.some(
+    ([, { faults, disputes, absent, code }]) =>
+      code === NEEDS_BLAME || disputes.includes(cheater) || absent.includes(cheater) || faults.some(({ accused }) => accused === cheater),
+  )
+  return isFound ? [] : ['nothing was lost, it did not finish, and nobody names the cheater']
+}
+
 function judge<Result>(
+  { isCalm = false }: Hostility,
   ends: ReadonlyMap<PartyId, PartyEnd<Result>>,
   cheater: PartyId | null,
   sound: (results: readonly Result[]) => string | null,
 ): Pick<SeedReport, 'finished' | 'named' | 'violations'> {
   const honest = [...ends].filter(([id]) => id !== cheater)
-  const violations: string[] = []
-  for (const [id, { faults, disputes, code }] of honest) {
-    for (const { accused, class: kind, code: fault } of faults)
-      if (kind !== 'absent' && accused !== cheater) violations.push(`${id} names honest ${accused} for ${fault}`)
-    for (const accused of disputes) if (accused !== cheater) violations.push(`${id} disputes honest ${accused}`)
-    if (code !== null && CONTENT_CODES.includes(code) && faults.length === 0) violations.push(`${id} ended with ${code} and named nobody`)
-  }
   const results = honest.flatMap(([, { result }]) => (result === null ? [] : [result]))
   const unsound = sound(results)
-  if (unsound !== null) violations.push(unsound)
-  const named = honest.some(([, { faults }]) => faults.some(({ class: kind }) => kind !== 'absent'))
-  return { finished: results.length === honest.length, named, violations }
+  const finished = results.length === honest.length
+  return {
+    finished,
+    named: honest.some(([, { faults }]) => faults.some(({ class: kind }) => kind !== 'absent')),
+    violations: [
+      ...framed(honest, cheater),
+      ...(unsound === null ? [] : [unsound]),
+      ...(isCalm && !finished ? unexplained(honest, cheater) : []),
+    ],
+  }
 }
 
 const allEqual = (texts: readonly string[], what: string): string | null =>
   new Set(texts).size > 1 ? `honest parties ended with different ${what}` : null
 
-/** One seed, from nothing to its report. Most seeds sign, some make keys, few presign, by their cost. */
+/** By cost: most seeds sign, some make keys, few presign. */
+const MIX: readonly Protocol[] = [
+  ...Array<Protocol>(11).fill('frost'),
+  ...Array<Protocol>(3).fill('ecdsa'),
+  ...Array<Protocol>(5).fill('dkg'),
+  'presign',
+]
+
+/** One seed, from nothing to its report. */
 export function runSeed(stage: Stage, seed: number): SeedReport {
   const rng = createPrng(seed)
-  const pick = rng.below(20)
-  const protocol: Protocol = pick < 14 ? 'frost' : pick < 19 ? 'dkg' : 'presign'
+  const protocol = MIX[rng.below(MIX.length)] ?? 'frost'
   const set = protocol === 'dkg' ? MEMBERS : SIGNERS
   const cheater = rng.chance(0.6) ? (set[rng.below(set.length)] ?? null) : null
   const hostility = hostilityOf(stage, rng, cheater, set)
-  const head = { seed, protocol, cheater }
-  if (protocol === 'frost')
-    return {
-      ...head,
-      ...judge(runFrost(stage, seed, hostility), cheater, (results) =>
-        results.every((signature) => verifySignature(stage.backend, 'taproot', stage.signingKey, MESSAGE, signature))
-          ? null
-          : 'a signature over something else',
-      ),
-    }
+  return { seed, protocol, cheater, ...outcomeOf(stage, seed, protocol, hostility, cheater) }
+}
+
+function outcomeOf(stage: Stage, seed: number, protocol: Protocol, hostility: Hostility, cheater: PartyId | null) {
+  const isSigned = (scheme: Scheme, key: Uint8Array) => (results: readonly Uint8Array[]) =>
+    results.every((signature) => verifySignature(stage.backend, scheme, key, MESSAGE, signature)) ? null : 'a signature over something else'
+  if (protocol === 'frost') return judge(hostility, runFrost(stage, seed, hostility), cheater, isSigned('taproot', stage.signingKey))
+  if (protocol === 'ecdsa')
+    return judge(hostility, runEcdsa(stage, seed, hostility), cheater, isSigned('ecdsa', consumed(stage, 1).context.childKey))
   if (protocol === 'dkg')
-    return {
-      ...head,
-      ...judge(runDkg(stage, seed, hostility), cheater, (results) =>
-        allEqual(
-          results.map(({ certificate }) => bytesToHex(certificate)),
-          'keys',
-        ),
-      ),
-    }
-  return {
-    ...head,
-    ...judge(runPresign(stage, seed, hostility), cheater, (results) =>
+    return judge(hostility, runDkg(stage, seed, hostility), cheater, (results) =>
       allEqual(
-        results.map(([first]) => bytesToHex(first?.certificate ?? new Uint8Array(0))),
-        'presignatures',
+        results.map(({ certificate }) => bytesToHex(certificate)),
+        'keys',
       ),
+    )
+  return judge(hostility, runPresign(stage, seed, hostility), cheater, (results) =>
+    allEqual(
+      results.map(([first]) => bytesToHex(first?.certificate ?? new Uint8Array(0))),
+      'presignatures',
     ),
-  }
+  )
 }

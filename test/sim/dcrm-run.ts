@@ -11,7 +11,7 @@ const seeds = Number(values.seeds ?? 500)
 const first = Number(values.first ?? 1)
 const startedMs = Date.now()
 const stage = createStage()
-const counts = { frost: 0, dkg: 0, presign: 0, finished: 0, cheaters: 0, named: 0, violations: 0 }
+const counts = { frost: 0, ecdsa: 0, dkg: 0, presign: 0, finished: 0, cheaters: 0, named: 0, violations: 0 }
 for (let seed = first; seed < first + seeds; seed++) {
   const report = runSeed(stage, seed)
   counts[report.protocol]++

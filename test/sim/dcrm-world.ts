@@ -42,6 +42,8 @@ export type PartyEnd<Result> = Readonly<{
   code: string | null
   faults: readonly Fault[]
   disputes: readonly PartyId[]
+  /** Who was missing when the run ended. */
+  absent: readonly PartyId[]
   order: readonly string[]
 }>
 
@@ -72,7 +74,7 @@ export function runWorld<State, Result>(options: WorldOptions<State, Result>): R
       crypto,
       backend,
     )
-    sessions.set(peer.id, { ...session, end: { result: null, code: null, faults: [], disputes: [], order: [] } })
+    sessions.set(peer.id, { ...session, end: { result: null, code: null, faults: [], disputes: [], absent: [], order: [] } })
   }
   const post = (from: PartyId, relay: number, bytes: Uint8Array, nowMs: number): void => {
     for (const copy of options.corrupt?.(from, bytes, rng) ?? [bytes]) {
@@ -116,7 +118,7 @@ export function runWorld<State, Result>(options: WorldOptions<State, Result>): R
 function record<Result>(end: PartyEnd<Result>, effect: SessionEffect<Result>): PartyEnd<Result> {
   const next = { ...end, order: [...end.order, effect.kind] }
   if (effect.kind === 'done') return { ...next, result: effect.result }
-  if (effect.kind === 'aborted') return { ...next, code: effect.code }
+  if (effect.kind === 'aborted') return { ...next, code: effect.code, absent: effect.absent }
   if (effect.kind === 'fault') return { ...next, faults: [...end.faults, effect.fault] }
   return effect.kind === 'dispute' ? { ...next, disputes: [...end.disputes, effect.accused] } : next
 }
