@@ -82,12 +82,13 @@ const operationJson = (operation: ChainOperation) => ({
   confirmedBy: confirmedBy(operation),
 })
 
-const pendingJson = ({ id, key, message, digest, requestedAt }: SignatureRow) => ({
+const pendingJson = ({ id, key, message, digest, requestedAt, excluded }: SignatureRow) => ({
   request: id,
   key,
   message,
   digest,
   requestedAt: Number(requestedAt),
+  excluded,
 })
 
 /** The network's parties and all that waits. */
