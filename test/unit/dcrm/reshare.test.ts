@@ -130,18 +130,22 @@ describe('resharing', () => {
         direct(1, 1, [4, 6], (bytes) => flip(bytes)),
         broadcast(1, 3, (bytes) => flip(bytes, at)),
       )
-      expect(named(reshare({ tamper }).outcomes.get(8))).toEqual(['1 proof ANSWER_WRONG'])
+      const outcome = reshare({ tamper }).outcomes.get(8)
+      expect(named(outcome)).toEqual(['1 proof ANSWER_WRONG'])
+      expect(outcome).toMatchObject({ kind: 'aborted', code: 'DEALER_OUT' })
     }
   })
   it('as many complaints as the new threshold reject a dealer before it has to show so many values', () => {
     const { outcomes } = reshare({ tamper: direct(1, 1, [2, 4, 6], (bytes) => flip(bytes)) })
     expect(named(outcomes.get(8))).toEqual(['1 absent DEALER_REJECTED'])
+    expect(outcomes.get(8)).toMatchObject({ kind: 'aborted', code: 'DEALER_OUT' })
     expect(outcomes.get(8)?.faults[0]?.evidence).toEqual([2, 4, 6].map((from) => ({ round: 2, from, to: null })))
   })
   it('complaints in another form than a list of dealers prove their sender wrong', () => {
     for (const list of [
       [0, 1, 0, 2],
       [0, 2, 0, 3, 0, 1],
+      [0, 2, 0, 1, 0, 1],
       [0, 2, 0, 1],
       [0, 0, 0],
     ])
