@@ -138,7 +138,10 @@ async function keyStatus(chain: KeyChain, id: Hash): Promise<Outcome> {
     ['owner', row.owner.toLowerCase()],
     ['state', `${state}, ${scheme}, ${row.threshold} of ${row.members.length}, epoch ${row.epoch}`],
     ['members', row.members.join(', ') || 'none yet'],
-    ['health', `${health.live} can sign together, ${health.threshold} must, ${health.margin} to spare before new holders are ordered`],
+    [
+      'health',
+      `${health.live} can sign together, ${health.threshold} must; new holders are ordered at ${health.threshold + health.margin}`,
+    ],
     ['disputes', disputes.map(([accuser, accused]) => `${accuser} accuses ${accused}`).join('; ') || 'none'],
     ...open.map(operationLine),
     ['signatures waiting', pending.map(({ id: request }) => request).join(', ') || 'none'],

@@ -43,7 +43,7 @@ describe('looking', { timeout: 20_000 }, () => {
     expect(out).toMatch(/state: +active, ecdsa, 3 of 3, epoch 4/)
     expect(out).toMatch(/reshare open: +seated, attempt 1, committee 1, 2, dealt by 3, 4, confirmed by 2/)
     expect(out).toContain('1 accuses 4')
-    expect(out).toContain('3 can sign together, 2 must, 1 to spare')
+    expect(out).toContain('3 can sign together, 2 must; new holders are ordered at 3')
     expect(out).toMatch(new RegExp(`signatures waiting: +${REQUEST}\n`))
     expect(out).toMatch(/^ +1 +0 {2}- +1 +6 +2 /m)
     // Another party answers there, so nothing it says counts.
