@@ -167,11 +167,17 @@ async function openGenesis(store: ChainStore, genesis: ChainOptions['genesis']):
     await store.initialise({ ...genesis, packages: [], txs: [], receipts: [] })
     return
   }
-  if (stored !== wanted || store.hashByNumber(0) !== genesis.envelope.hash)
+  if (stored !== wanted)
     throw new DecodeError(
       'STORE_OTHER_CHAIN',
       'meta.genesisHash',
       `the data directory belongs to chain ${stored}, the genesis file says ${wanted}`,
+    )
+  if (store.hashByNumber(0) !== genesis.envelope.hash)
+    throw new DecodeError(
+      'STORE_OTHER_RULES',
+      'block 0',
+      `another version of this program made the data directory, with block 0 ${store.hashByNumber(0)} instead of ${genesis.envelope.hash}; go on with that version, or start anew with --fresh`,
     )
 }
 
@@ -225,7 +231,7 @@ function chainReads({ store, state, config }: ChainOptions, listeners: Set<Liste
 
 /**
  * Opens the chain of a store, writing genesis when the store is empty.
- * @throws {DecodeError} STORE_OTHER_CHAIN when the store holds another network
+ * @throws {DecodeError} STORE_OTHER_CHAIN when the store holds another network, STORE_OTHER_RULES when its block 0 is of other contracts
  */
 export async function createChain(options: ChainOptions): Promise<Chain> {
   const { store } = options

@@ -14,7 +14,7 @@ import { blockHash, EMPTY_TX_ROOT, packagesRoot, votesRoot } from '#shared/hhcm/
 import type { BlockEnvelope, Validator } from '#shared/hhcm/types.ts'
 import { SUPPLY_WEI } from '#shared/params.ts'
 import type { ChainParams } from '#shared/params.ts'
-import { FOUNDATION, NODE_RESERVE, STAKING, TEAM_VESTING } from '#shared/system.ts'
+import { FOUNDATION, KEY_MANAGER, NODE_RESERVE, STAKING, TEAM_VESTING } from '#shared/system.ts'
 import type { Address, Hash, UnixMs, Wei } from '#shared/types.ts'
 
 export type Allocation = Readonly<{ address: Address; balanceWei: Wei }>
@@ -81,21 +81,25 @@ export function genesisHash(document: GenesisDocument, keccak256: CryptoSuite['k
 
 /**
  * Where the supply is in block 0: a tenth to the team, a third to the reserve that pays the nodes, the bonded stake, what the document
- * allocates, and all the rest to the foundation. The sum is the supply, exactly.
- * @throws {DecodeError} GENESIS_OVERSPENT when stake and allocations exceed the foundation's part
+ * allocates, and all the rest to the foundation. What the key manager gets pays nodes for custody, so it comes out of their reserve. The sum is
+ * the supply, exactly.
+ * @throws {DecodeError} GENESIS_OVERSPENT when stake and allocations exceed the foundation's part, or custody the reserve
  */
 export function genesisBalances(document: GenesisDocument): ReadonlyMap<Address, Wei> {
   const teamWei = SUPPLY_WEI / TEAM_PARTS
   const reserveWei = SUPPLY_WEI / RESERVE_PARTS
   const stakedWei = document.validators.reduce((sum, { stakeWei }) => sum + stakeWei, 0n)
   const allocatedWei = document.alloc.reduce((sum, { balanceWei }) => sum + balanceWei, 0n)
-  const foundationWei = SUPPLY_WEI - teamWei - reserveWei - stakedWei - allocatedWei
+  const custodyWei = document.alloc.reduce((sum, { address, balanceWei }) => (address === KEY_MANAGER ? sum + balanceWei : sum), 0n)
+  if (custodyWei > reserveWei)
+    throw new DecodeError('GENESIS_OVERSPENT', 'alloc', `custody exceeds the reserve by ${custodyWei - reserveWei} wei`)
+  const foundationWei = SUPPLY_WEI - teamWei - reserveWei - stakedWei - (allocatedWei - custodyWei)
   if (foundationWei < 0n)
     throw new DecodeError('GENESIS_OVERSPENT', 'alloc', `stake and allocations exceed the foundation's part by ${-foundationWei} wei`)
   const balances = new Map<Address, Wei>()
   const credit = (address: Address, amountWei: Wei): unknown => balances.set(address, (balances.get(address) ?? 0n) + amountWei)
   credit(TEAM_VESTING, teamWei)
-  credit(NODE_RESERVE, reserveWei)
+  credit(NODE_RESERVE, reserveWei - custodyWei)
   credit(STAKING, stakedWei)
   credit(FOUNDATION, foundationWei)
   for (const { address, balanceWei } of document.alloc) credit(address, balanceWei)

@@ -226,4 +226,12 @@ describe('a restart', () => {
       new RegExp(`STORE_OTHER_CHAIN.*${GENESIS_HASH}.*${hashOf('other genesis')}`),
     )
   })
+
+  it('of the same network with other contracts in block 0 is refused, naming both blocks and the way out', async () => {
+    const { database } = await open()
+    const other = { ...genesis.envelope, hash: hashOf('other contracts') }
+    await expect(open(database, { ...genesis, envelope: other })).rejects.toThrow(
+      new RegExp(`STORE_OTHER_RULES.*${genesis.envelope.hash}.*${hashOf('other contracts')}.*--fresh`),
+    )
+  })
 })

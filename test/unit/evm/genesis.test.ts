@@ -6,7 +6,7 @@ import { hexToBytes } from '#shared/bytes.ts'
 import { decodeGenesisJson, genesisToJson } from '#shared/chain/genesis-json.ts'
 import { genesisBalances, genesisHash } from '#shared/chain/genesis.ts'
 import { blockHash } from '#shared/hhcm/signing.ts'
-import { CALLING_LIST, FEED_REGISTRY, FOUNDATION, NODE_RESERVE, STAKING, TEAM_VESTING } from '#shared/system.ts'
+import { CALLING_LIST, FEED_REGISTRY, FOUNDATION, KEY_MANAGER, NODE_RESERVE, STAKING, TEAM_VESTING } from '#shared/system.ts'
 import { ChainFixture, FSN } from '#test/unit/evm/chain-fixture.ts'
 import { MemoryNodes, suite } from '#test/unit/evm/support.ts'
 
@@ -27,6 +27,18 @@ describe('genesis', () => {
   test('refuses to spend more than the foundation has', () => {
     const greedy = { ...document, alloc: [{ address: `0x${'ee'.repeat(20)}` as const, balanceWei: 46_021_334n * FSN }] }
     expect(() => genesisBalances(greedy)).toThrow('GENESIS_OVERSPENT')
+  })
+
+  test('pays custody out of the reserve of the nodes, and nothing else', () => {
+    const withCustody = (balanceWei: bigint) => genesisBalances({ ...document, alloc: [{ address: KEY_MANAGER, balanceWei }] })
+    const without = genesisBalances({ ...document, alloc: [] })
+    const balances = withCustody(10_000n * FSN)
+    expect([...balances.values()].reduce((sum, amount) => sum + amount, 0n)).toBe(81_920_000n * FSN)
+    expect(balances.get(KEY_MANAGER)).toBe(10_000n * FSN)
+    expect(balances.get(NODE_RESERVE)).toBe(27_306_666_666_666_666_666_666_666n - 10_000n * FSN)
+    expect(balances.get(FOUNDATION)).toBe(without.get(FOUNDATION))
+    expect(withCustody(27_306_666_666_666_666_666_666_666n).get(NODE_RESERVE)).toBe(0n)
+    expect(() => withCustody(27_306_666_666_666_666_666_666_667n)).toThrow('GENESIS_OVERSPENT')
   })
 
   test('has an identity that every part of the document changes', () => {
@@ -61,6 +73,7 @@ describe('genesis', () => {
     expect(hash).toBe(blockHash(header))
     expect(chain.view.storage(CALLING_LIST, SLOT_ZERO)).toBe(identity)
     expect(chain.view.storage(FEED_REGISTRY, SLOT_ZERO)).toBe(identity)
+    expect(chain.view.storage(KEY_MANAGER, SLOT_ZERO)).toBe(identity)
   })
 
   test('is the same for everybody, and differs with the contracts in it', () => {

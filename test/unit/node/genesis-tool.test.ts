@@ -9,7 +9,7 @@ import { readKeys } from '#node/keys.ts'
 import { openWal } from '#node/wal.ts'
 import { genesisBalances } from '#shared/chain/genesis.ts'
 import { nobleSuite } from '#shared/crypto/noble.ts'
-import { CALLING_LIST, FEED_REGISTRY } from '#shared/system.ts'
+import { CALLING_LIST, FEED_REGISTRY, KEY_CONDUCT, KEY_MANAGER } from '#shared/system.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'fusion-genesis-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -33,6 +33,14 @@ describe('a new network', () => {
     const { document } = loadOrCreateDevnet(fresh(), 81_920, 4)
     const total = [...genesisBalances(document).values()].reduce((sum, value) => sum + value, 0n)
     expect(total).toBe(81_920_000n * 10n ** 18n)
+  })
+
+  it('has the key manager, its other half and 10,000 FSN for custody', () => {
+    const { document } = loadOrCreateDevnet(fresh(), 81_920, 4)
+    const contracts = genesisPredeploys(document, nobleSuite)
+    expect([KEY_MANAGER, KEY_CONDUCT].map((address) => (contracts.get(address)?.code.length ?? 0) > 10_000)).toEqual([true, true])
+    expect(genesisBalances(document).get(KEY_MANAGER)).toBe(10_000n * 10n ** 18n)
+    expect(genesisBalances(document).get(KEY_CONDUCT)).toBeUndefined()
   })
 
   it('is the same again on the next start and another one in another folder', () => {

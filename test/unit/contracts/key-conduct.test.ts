@@ -1,0 +1,311 @@
+/** Conduct of parties: disputes, silence, proven faults, and the new holders the chain orders by itself. @module */
+import { bytesToHex, hexToBytes } from '#shared/bytes.ts'
+import { nobleEnvelopeCrypto } from '#shared/dcrm/envelope-crypto.ts'
+import type { UnsignedEnvelope } from '#shared/dcrm/envelope.ts'
+import { encodeEnvelope, envelopeDigest } from '#shared/dcrm/envelope.ts'
+import { encodeEvidence } from '#shared/dcrm/evidence.ts'
+import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
+import { KEY_MANAGER, NODE_RESERVE } from '#shared/system.ts'
+import type { Hash, Hex } from '#shared/types.ts'
+import { ed25519 } from '@noble/curves/ed25519.js'
+import {
+  BOND_WEI,
+  FEE_WEI,
+  OPERATION,
+  OWNER,
+  STRANGER,
+  ZERO,
+  accountOf,
+  createKeyWorld,
+  eventOf,
+  eventsOf,
+  publicKeyOf,
+  rawHeader,
+  wordOf,
+} from '#test/unit/contracts/key-world.ts'
+import type { KeyWorld } from '#test/unit/contracts/key-world.ts'
+import type { Outcome } from '#test/unit/contracts/world.ts'
+import { keccak256 } from 'viem'
+import { describe, expect, it } from 'vitest'
+
+const RESHARE = 2
+const dispute = (keys: KeyWorld, key: Hash, accuser: number, accused: number): Promise<Outcome> =>
+  keys.done(keys.contract.send(accountOf(accuser), 'reportDispute', [key, accused]))
+const absent = (keys: KeyWorld, session: Hash, attempt: number, reporter: number, accused: readonly number[]) =>
+  keys.contract.refused(accountOf(reporter), 'reportAbsence', [session, attempt, accused])
+const membersOf = async (keys: KeyWorld, key: Hash) => (await keys.key(key)).members
+
+describe('a dispute', () => {
+  it('is recorded once, between members, by its accuser', async () => {
+    const keys = await createKeyWorld(6)
+    const key = await keys.activeKey('ecdsa', 2, 5)
+    const members = await membersOf(keys, key)
+    const [one = 0, two = 0, three = 0] = members
+    const outsider = [1, 2, 3, 4, 5, 6].find((party) => !members.includes(party)) ?? 0
+    const report = (from: `0x${string}`, accused: number, id = key) => keys.contract.refused(from, 'reportDispute', [id, accused])
+    expect(await report(STRANGER, one)).toBe('NotAParty')
+    expect(await report(accountOf(outsider), one)).toBe('NotAMember')
+    expect(await report(accountOf(one), outsider)).toBe('NotAMember')
+    expect(await report(accountOf(one), one)).toBe('NotAMember')
+    expect(await report(accountOf(one), two, wordOf('nothing'))).toBe('NotAMember')
+    expect(eventsOf(await dispute(keys, key, one, two))).toEqual([{ name: 'DisputeRecorded', args: { key, accuser: one, accused: two } }])
+    expect(await report(accountOf(one), two)).toBe('NothingToDo')
+    expect(await report(accountOf(two), one)).toBe('SUCCESS')
+    expect(await keys.contract.call('disputesOf', [key])).toEqual([one * 65_536 + two, two * 65_536 + one])
+    await keys.done(keys.contract.send(accountOf(three), 'unregisterParty', []))
+    expect(await report(accountOf(three), one)).toBe('NotAMember')
+  })
+  it('lowers the health of the key; at threshold and margin the chain orders new holders', async () => {
+    const keys = await createKeyWorld(6)
+    const key = await keys.activeKey('ecdsa', 2, 5)
+    const [one = 0, two = 0, three = 0, four = 0] = await membersOf(keys, key)
+    expect(await keys.contract.call('health', [key])).toEqual([5n, 2n, 1n])
+    await dispute(keys, key, one, two)
+    expect(await keys.contract.call('health', [key])).toEqual([4n, 2n, 1n])
+    expect(await keys.open()).toEqual([])
+    const sent = await dispute(keys, key, three, four)
+    expect(await keys.contract.call('health', [key])).toEqual([3n, 2n, 1n])
+    const { operation } = eventOf(sent, 'OperationRequested') as { operation: Hash }
+    expect(await keys.open()).toMatchObject([
+      { id: operation, key, kind: RESHARE, threshold: 2, size: 5, feeWei: 0n, state: OPERATION.requested },
+    ])
+    await keys.seat(operation)
+    await keys.confirmAll(operation, publicKeyOf('ecdsa', 'key'))
+    expect(await keys.contract.call('health', [key])).toEqual([5n, 2n, 1n])
+    expect(await keys.key(key)).toMatchObject({ epoch: 1, threshold: 2 })
+  })
+  it('orders nothing while the key is already being changed, nor without enough parties', async () => {
+    const keys = await createKeyWorld(4)
+    const key = await keys.activeKey('ecdsa', 2, 3)
+    const [one = 0, two = 0] = await membersOf(keys, key)
+    await keys.done(keys.contract.send(OWNER, 'requestRefresh', [key], FEE_WEI))
+    await dispute(keys, key, one, two)
+    expect(await keys.open()).toHaveLength(1)
+    const few = await createKeyWorld(3)
+    const other = await few.activeKey('ecdsa', 2, 3)
+    await few.done(few.contract.send(accountOf(3), 'unregisterParty', []))
+    await dispute(few, other, 1, 2)
+    expect(await few.open()).toEqual([])
+  })
+  it('costs no margin where the committee has none to spare', async () => {
+    const keys = await createKeyWorld(4)
+    const key = await keys.activeKey('ecdsa', 3, 3)
+    expect(await keys.contract.call('health', [key])).toEqual([3n, 3n, 0n])
+    expect(await keys.contract.refused(STRANGER, 'heal', [key])).toBe('NothingToDo')
+    expect(await keys.contract.call('health', [wordOf('nothing')])).toEqual([0n, 0n, 0n])
+  })
+})
+
+describe('silence', () => {
+  it('in an operation counts when as many members as the threshold report the same attempt', async () => {
+    const keys = await createKeyWorld(7)
+    const id = await keys.order('ecdsa', 3, 5)
+    expect(await absent(keys, id, 0, 1, [2])).toBe('UnknownRequest')
+    await keys.seat(id)
+    const { members } = await keys.operation(id)
+    const [silent = 0, one = 0, two = 0, three = 0, four = 0] = members
+    const outsider = [1, 2, 3, 4, 5, 6, 7].find((party) => !members.includes(party)) ?? 0
+    expect(await keys.contract.refused(STRANGER, 'reportAbsence', [id, 0, [silent]])).toBe('NotAParty')
+    expect(await absent(keys, id, 0, outsider, [silent])).toBe('NotAMember')
+    expect(await absent(keys, id, 0, one, [outsider])).toBe('NotAMember')
+    expect(await absent(keys, id, 0, one, [one])).toBe('NotAMember')
+    expect(await absent(keys, id, 1, one, [silent])).toBe('AttemptWrong')
+    expect(
+      await absent(
+        keys,
+        id,
+        0,
+        one,
+        Array.from({ length: 33 }, () => silent),
+      ),
+    ).toBe('SizeInvalid')
+    expect(await absent(keys, id, 0, one, [silent])).toBe('SUCCESS')
+    expect(await absent(keys, id, 0, one, [silent, silent])).toBe('SUCCESS')
+    expect(await absent(keys, id, 0, two, [silent])).toBe('SUCCESS')
+    expect((await keys.party(silent)).absences).toBe(0)
+    const sent = await keys.done(keys.contract.send(accountOf(three), 'reportAbsence', [id, 0, [silent]]))
+    expect(eventsOf(sent)).toEqual([{ name: 'AbsenceRecorded', args: { session: id, attempt: 0, accused: silent } }])
+    expect(await absent(keys, id, 0, four, [silent])).toBe('SUCCESS')
+    expect((await keys.party(silent)).absences).toBe(1)
+    expect((await keys.operation(id)).excluded).toEqual([silent])
+    await keys.seat(id)
+    expect(await absent(keys, id, 0, one, [silent])).toBe('AttemptWrong')
+  })
+  it('in a signature leaves out at one word, and counts at the words of all who could tell', async () => {
+    const keys = await createKeyWorld(5)
+    const key = await keys.activeKey('ecdsa', 3, 5)
+    const id = await keys.orderSignature(key)
+    expect(await absent(keys, id, 0, 1, [2])).toBe('AttemptWrong')
+    keys.world.nextBlock(5)
+    expect(await absent(keys, id, 1, 1, [2])).toBe('AttemptWrong')
+    expect(await absent(keys, id, 0, 1, [2])).toBe('SUCCESS')
+    expect(await keys.request(id)).toMatchObject({ excluded: [2] })
+    expect((await keys.party(2)).absences).toBe(0)
+    expect(await absent(keys, id, 0, 3, [2])).toBe('SUCCESS')
+    expect((await keys.party(2)).absences).toBe(1)
+    expect(await keys.request(id)).toMatchObject({ excluded: [2] })
+    keys.world.nextBlock(18)
+    expect(await absent(keys, id, 1, 1, [2])).toBe('AttemptWrong')
+    keys.world.nextBlock()
+    expect(await absent(keys, id, 1, 1, [2])).toBe('SUCCESS')
+    expect(await absent(keys, id, 1, 1, [2])).toBe('SUCCESS')
+    expect((await keys.party(2)).absences).toBe(1)
+    expect(await absent(keys, wordOf('nothing'), 0, 1, [2])).toBe('UnknownRequest')
+  })
+  it('three times in a row takes a party out of draws and has its keys healed', async () => {
+    const keys = await createKeyWorld(4)
+    const key = await keys.activeKey('ecdsa', 2, 3)
+    const [one = 0, two = 0] = await membersOf(keys, key)
+    const id = await keys.orderSignature(key)
+    for (let attempt = 0; attempt < 3; attempt++) {
+      expect(await keys.open()).toEqual([])
+      keys.world.nextBlock(20)
+      expect(await absent(keys, id, attempt, one, [two])).toBe('SUCCESS')
+    }
+    expect((await keys.party(two)).absences).toBe(3)
+    expect(await keys.contract.call('health', [key])).toEqual([2n, 2n, 0n])
+    expect(await keys.open()).toMatchObject([{ key, kind: RESHARE, feeWei: 0n }])
+    const [operation] = await keys.open()
+    await keys.seat(operation?.id ?? ZERO)
+    const seated = await keys.operation(operation?.id ?? ZERO)
+    expect([...seated.members, ...seated.dealers]).not.toContain(two)
+    expect(await keys.contract.refused(OWNER, 'requestKey', [0, 2, 4], FEE_WEI)).toBe('TooFewCandidates')
+  })
+  it('is not reported by a party that was expelled', async () => {
+    const keys = await createKeyWorld(3)
+    const id = await keys.order('ecdsa', 2, 3)
+    await keys.seat(id)
+    await keys.done(keys.contract.send(accountOf(1), 'unregisterParty', []))
+    expect(await absent(keys, id, 0, 1, [2])).toBe('NotAMember')
+  })
+  it('in a resharing is told by those who deal and those who receive alike', async () => {
+    const keys = await createKeyWorld(6)
+    const key = await keys.activeKey('ecdsa', 2, 3)
+    const sent = await keys.done(keys.contract.send(OWNER, 'requestReshare', [key, 2, 3], FEE_WEI))
+    const { operation } = eventOf(sent, 'OperationRequested') as { operation: Hash }
+    let row = await keys.operation(operation)
+    do {
+      await keys.seat(operation)
+      row = await keys.operation(operation)
+    } while (row.dealers.every((dealer) => row.members.includes(dealer)))
+    const dealer = row.dealers.find((each) => !row.members.includes(each)) ?? 0
+    const [member = 0, other = 0] = row.members
+    expect(await absent(keys, operation, row.attempt, dealer, [member])).toBe('SUCCESS')
+    expect(await absent(keys, operation, row.attempt, other, [member])).toBe('SUCCESS')
+    expect((await keys.party(member)).absences).toBe(1)
+  })
+})
+
+describe('a proven fault', () => {
+  const secret = hexToBytes(wordOf('secret'))
+  const signed = (payload: string, from: number, round = 1): Uint8Array => {
+    const unsigned: UnsignedEnvelope = {
+      id: hexToBytes(wordOf('session')),
+      epoch: 0,
+      round,
+      kind: 'broadcast',
+      from,
+      to: null,
+      seq: 0,
+      previous: new Uint8Array(32),
+      payload: hexToBytes(wordOf(payload)),
+    }
+    const signature = nobleEnvelopeCrypto.sign(secret, envelopeDigest(nobleBackend, unsigned))
+    return encodeEnvelope({ ...unsigned, signature })
+  }
+  const evidenceOf = (...envelopes: readonly Uint8Array[]): Hex => bytesToHex(encodeEvidence(envelopes))
+
+  /** A key of five of which one, with a known secret, is the culprit; another party stands by. */
+  async function withCulprit() {
+    const keys = await createKeyWorld(5)
+    const signKey = bytesToHex(ed25519.getPublicKey(secret))
+    keys.world.state.addBalance(accountOf(6), BOND_WEI)
+    await keys.done(keys.contract.send(accountOf(6), 'registerParty', [signKey, wordOf('seal'), ''], BOND_WEI))
+    return { keys, culprit: 6 }
+  }
+
+  it('takes the bond, a tenth of it for the bearer, and expels the party', async () => {
+    const { keys, culprit } = await withCulprit()
+    const evidence = evidenceOf(signed('one', culprit), signed('two', culprit))
+    const reserve = keys.world.state.balance(NODE_RESERVE)
+    const owed = keys.world.state.balance(KEY_MANAGER)
+    const sent = await keys.done(keys.contract.send(STRANGER, 'reportFault', [culprit, evidence]))
+    const name = keccak256(evidence)
+    expect(eventsOf(sent)).toMatchObject([
+      { name: 'FaultProven', args: { accused: culprit, code: 'EQUIVOCATION', evidence: name } },
+      { name: 'PartyExcluded', args: { party: culprit, reason: 'EQUIVOCATION', evidence: name } },
+      { name: 'Credited', args: { amountWei: BOND_WEI / 10n } },
+    ])
+    expect(await keys.credit(STRANGER)).toBe(BOND_WEI / 10n)
+    expect(keys.world.state.balance(NODE_RESERVE) - reserve).toBe((BOND_WEI * 9n) / 10n)
+    expect(owed - keys.world.state.balance(KEY_MANAGER)).toBe((BOND_WEI * 9n) / 10n)
+    expect(await keys.contract.call('parties', [culprit - 1, 1])).toEqual([])
+    expect(await keys.contract.refused(OWNER, 'requestKey', [0, 2, 6], FEE_WEI)).toBe('TooFewCandidates')
+    // Excluded is excluded: a bond that is gone cannot be asked for.
+    keys.world.height += 2000
+    expect(await keys.contract.refused(accountOf(6), 'unregisterParty', [])).toBe('NothingToDo')
+  })
+  it('counts once, against its signer only', async () => {
+    const { keys, culprit } = await withCulprit()
+    const evidence = evidenceOf(signed('one', culprit), signed('two', culprit))
+    const report = (accused: number, bytes: Hex) => keys.contract.refused(STRANGER, 'reportFault', [accused, bytes])
+    expect(await report(1, evidence)).toBe('EvidenceWrong')
+    expect(await report(99, evidence)).toBe('EvidenceWrong')
+    expect(await report(culprit, evidenceOf(signed('one', culprit), signed('one', culprit)))).toBe('EvidenceWrong')
+    expect(await report(culprit, evidenceOf(signed('one', 1), signed('two', 1)))).toBe('EvidenceWrong')
+    expect(await report(culprit, evidenceOf(signed('one', culprit, 0), signed('two', culprit, 0)))).toBe('EvidenceWrong')
+    expect(await report(culprit, '0x')).toBe('EvidenceWrong')
+    expect(await report(culprit, evidence)).toBe('SUCCESS')
+    expect(await report(culprit, evidence)).toBe('EvidenceWrong')
+    expect(await keys.credit(STRANGER)).toBe(BOND_WEI / 10n)
+  })
+  it('finds the bond of a party that is leaving, and finds it once', async () => {
+    const { keys, culprit } = await withCulprit()
+    await keys.done(keys.contract.send(accountOf(6), 'unregisterParty', []))
+    const report = (last: string) =>
+      keys.done(keys.contract.send(STRANGER, 'reportFault', [culprit, evidenceOf(signed('one', culprit), signed(last, culprit))]))
+    const sent = await report('two')
+    expect(eventsOf(sent).map(({ name }) => name)).toEqual(['FaultProven', 'Credited'])
+    await report('three')
+    expect(await keys.credit(STRANGER)).toBe(BOND_WEI / 10n)
+  })
+  it('has new holders ordered for the keys of the culprit in the same transaction', async () => {
+    const { keys, culprit } = await withCulprit()
+    const key = await keys.activeKey('ed25519', 3, 6)
+    const small = await keys.activeKey('ed25519', 4, 6, 'small')
+    const free = await keys.activeKey('ed25519', 2, 6, 'free')
+    // Somebody new, so that six are left to choose from.
+    await keys.done(keys.contract.send(STRANGER, 'registerParty', [wordOf('s'), wordOf('t'), ''], BOND_WEI))
+    const evidence = evidenceOf(signed('one', culprit), signed('two', culprit))
+    await keys.done(keys.contract.send(STRANGER, 'reportFault', [culprit, evidence]))
+    // Five are left of each: one above 4 is the margin, two above 3 and three above 2 are more.
+    expect((await keys.open()).map((row) => row.key)).toEqual([small])
+    expect(await keys.contract.refused(STRANGER, 'heal', [key])).toBe('NothingToDo')
+    expect(await keys.contract.refused(STRANGER, 'heal', [small])).toBe('NothingToDo')
+    expect(await keys.contract.refused(STRANGER, 'heal', [free])).toBe('NothingToDo')
+    expect(await keys.contract.refused(STRANGER, 'heal', [wordOf('nothing')])).toBe('UnknownKey')
+  })
+  it('heals four keys at once, the rest when somebody asks', async () => {
+    const { keys, culprit } = await withCulprit()
+    const made: Hash[] = []
+    for (let count = 0; count < 6; count++) made.push(await keys.activeKey('ed25519', 4, 6, `key ${count}`))
+    await keys.done(keys.contract.send(STRANGER, 'registerParty', [wordOf('s'), wordOf('t'), ''], BOND_WEI))
+    const evidence = evidenceOf(signed('one', culprit), signed('two', culprit))
+    await keys.done(keys.contract.send(STRANGER, 'reportFault', [culprit, evidence]))
+    expect((await keys.open()).map((row) => row.key)).toEqual(made.slice(2).toReversed())
+    expect(await keys.contract.refused(STRANGER, 'heal', [made[0] ?? ZERO])).toBe('SUCCESS')
+    expect(await keys.open()).toHaveLength(5)
+  })
+  it('ends what the culprit was seated in at the next attempt', async () => {
+    const { keys, culprit } = await withCulprit()
+    const id = await keys.order('ed25519', 2, 6)
+    await keys.seat(id)
+    const evidence = evidenceOf(signed('one', culprit), signed('two', culprit))
+    await keys.done(keys.contract.send(STRANGER, 'reportFault', [culprit, evidence]))
+    expect(await keys.contract.refused(accountOf(6), 'confirm', [id, 0, ZERO, publicKeyOf('ed25519', 'key')])).toBe('NotAMember')
+    const height = Number(await keys.contract.call('seatHeight', [id]))
+    keys.world.height = height + 1
+    const sent = await keys.done(keys.contract.send(STRANGER, 'seat', [id, rawHeader(height)]))
+    expect(eventOf(sent, 'OperationEnded')).toMatchObject({ state: OPERATION.failed })
+  })
+})
