@@ -42,10 +42,7 @@ function attempt<T>(run: () => T): T | null {
 /** Portable code over noble. */
 export const nobleEnvelopeCrypto: EnvelopeCrypto = {
   sign: (secret, message) => ed25519.sign(message, secret),
-  verify: (publicKey, message, signature) =>
-    publicKey.length === 32 &&
-    signature.length === 64 &&
-    (attempt(() => ed25519.verify(signature, message, publicKey, { zip215: false })) ?? false),
+  verify: (publicKey, message, signature) => attempt(() => ed25519.verify(signature, message, publicKey, { zip215: false })) ?? false,
   agree: (secret, publicKey) => attempt(() => x25519.getSharedSecret(secret, publicKey)),
   agreementKey: (secret) => x25519.getPublicKey(secret),
   hkdf: (material, salt, info) => expand(sha256, extract(sha256, material, salt), info, 32),
@@ -56,7 +53,7 @@ export const nobleEnvelopeCrypto: EnvelopeCrypto = {
 /** Both shared secrets of a pair in a session: of its ephemeral and of its registered keys. */
 export type PairSecrets = Readonly<{ ephemeral: Uint8Array; registered: Uint8Array }>
 
-/** Key of one direct message and its nonce. `round` and `seq` make it unique inside a session, `sid` among sessions. */
+/** Key of one direct message and its nonce. The pair, its direction and the round make it unique inside a session, `sid` among sessions. */
 export function messageKey(
   crypto: Pick<EnvelopeCrypto, 'hkdf'>,
   secrets: PairSecrets,

@@ -9,11 +9,19 @@ import type { Envelope } from '#shared/dcrm/envelope.ts'
 import { envelopeDigest, envelopePlace } from '#shared/dcrm/envelope.ts'
 import { uintBytes } from '#shared/dcrm/hash.ts'
 import { isSized } from '#shared/dcrm/lockstep.ts'
+import type { RoundSpec } from '#shared/dcrm/round.ts'
 import type { SessionContext, SessionState } from '#shared/dcrm/session-types.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
+import { invariant } from '#shared/fault.ts'
 
 /** Stands for a broadcast that is not here. */
 const NOTHING = new Uint8Array(32)
+
+/** The round a session is in. */
+export function roundOf<State>({ spec }: SessionState<State>): RoundSpec {
+  invariant(spec !== null, 'the session is in a round')
+  return spec
+}
 
 /**
  * The accepted broadcast of a party in the present round; it must follow from the same agreed past. One of a wrong size that came before the round
@@ -21,19 +29,18 @@ const NOTHING = new Uint8Array(32)
  */
 export function broadcastOf<State>(state: SessionState<State>, from: PartyId): Envelope | null {
   const envelope = state.accepted.get(placeOf(state, 'broadcast', from, null, 0))
-  if (envelope === undefined || state.spec === null || !equalBytes(envelope.previous, state.chain)) return null
-  return isSized(envelope.payload, state.spec.broadcastSize) ? envelope : null
+  if (envelope === undefined || !equalBytes(envelope.previous, state.chain)) return null
+  return isSized(envelope.payload, roundOf(state).broadcastSize) ? envelope : null
 }
 
 /** Place of a message of the present round. */
 export function placeOf<State>(state: SessionState<State>, kind: Envelope['kind'], from: PartyId, to: PartyId | null, seq: number): string {
-  const { id, spec } = state
-  return envelopePlace({ id, round: spec?.round ?? 0, kind, from, to, seq, epoch: 0, previous: NOTHING, payload: NOTHING })
+  return envelopePlace({ id: state.id, round: roundOf(state).round, kind, from, to, seq, epoch: 0, previous: NOTHING, payload: NOTHING })
 }
 
 /** Digests of the broadcasts this party holds, by sender. */
 export function viewOf<State, Result>(context: SessionContext<State, Result>, state: SessionState<State>): Uint8Array {
-  const entries = (state.spec?.broadcastFrom ?? []).map((from) => {
+  const entries = roundOf(state).broadcastFrom.map((from) => {
     const envelope = broadcastOf(state, from)
     return concatBytes(uintBytes(from, 2), envelope === null ? NOTHING : envelopeDigest(context.backend, envelope))
   })
@@ -43,8 +50,8 @@ export function viewOf<State, Result>(context: SessionContext<State, Result>, st
 type Entry = Readonly<{ from: PartyId; digest: Uint8Array }>
 
 /** What an echo says of each sender of the round; null for anything else, which was never said. */
-function entriesOf<State>({ spec }: SessionState<State>, echo: Uint8Array): readonly Entry[] | null {
-  const senders = spec?.broadcastFrom ?? []
+function entriesOf<State>(state: SessionState<State>, echo: Uint8Array): readonly Entry[] | null {
+  const senders = roundOf(state).broadcastFrom
   const entries = decodePayload(echo, (reader) => senders.map(() => ({ from: reader.uint(2), digest: reader.bytes(32) })))
   return entries?.every(({ from }, index) => from === senders[index]) === true ? entries : null
 }
@@ -59,12 +66,12 @@ export function echoesOf<State, Result>(
   { plan }: SessionContext<State, Result>,
   state: SessionState<State>,
   seq: 0 | 1,
-): ReadonlyMap<PartyId, Uint8Array> {
-  const echoes = new Map<PartyId, Uint8Array>()
+): ReadonlyMap<PartyId, Envelope> {
+  const echoes = new Map<PartyId, Envelope>()
   for (const { id } of plan.parties) {
     const envelope = state.accepted.get(placeOf(state, 'echo', id, null, seq))
     if (envelope === undefined || id === plan.self || !equalBytes(envelope.previous, state.chain)) continue
-    if (entriesOf(state, envelope.payload) !== null) echoes.set(id, envelope.payload)
+    if (entriesOf(state, envelope.payload) !== null) echoes.set(id, envelope)
   }
   return echoes
 }
@@ -73,11 +80,11 @@ export function echoesOf<State, Result>(
 export function missingElsewhere<State, Result>(
   context: SessionContext<State, Result>,
   state: SessionState<State>,
-  echoes: Iterable<Uint8Array>,
+  echoes: Iterable<Envelope>,
 ): readonly Envelope[] {
   const wanted = new Set<PartyId>()
-  for (const echo of echoes)
-    for (const { from, digest } of entriesOf(state, echo) ?? []) {
+  for (const { payload } of echoes)
+    for (const { from, digest } of entriesOf(state, payload) ?? []) {
       const envelope = broadcastOf(state, from)
       if (envelope !== null && !equalBytes(envelopeDigest(context.backend, envelope), digest)) wanted.add(from)
     }

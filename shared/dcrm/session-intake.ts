@@ -90,8 +90,8 @@ function isExpected<State, Result>(
 }
 
 function isSigned<State, Result>({ plan, crypto, backend }: SessionContext<State, Result>, envelope: Envelope): boolean {
-  const key = plan.parties.find(({ id }) => id === envelope.from)?.signKey
-  return key !== undefined && crypto.verify(key, envelopeDigest(backend, envelope), envelope.signature)
+  const { from, signature } = envelope
+  return plan.parties.some(({ id, signKey }) => id === from && crypto.verify(signKey, envelopeDigest(backend, envelope), signature))
 }
 
 /** In the opening a restarted party may contradict itself without fault: there it only costs the attempt. */

@@ -41,7 +41,7 @@ export class Turn<State, Result> {
     for (let relay = 0; relay <= this.state.reach; relay++) this.effects.push({ kind: 'send', relay, envelope: bytes })
   }
 
-  end(code: string, absent: readonly PartyId[] = []): void {
+  end(code: string, absent: readonly PartyId[]): void {
     this.effects.push({ kind: 'aborted', code, absent })
     this.enter('over')
     this.forget()

@@ -83,7 +83,7 @@ export type SessionState<State> = Readonly<{
   /** Hash over what was agreed so far, 32 bytes. */
   chain: Uint8Array
   /** Senders whose message of the round was reported as progress. */
-  reported: readonly string[]
+  reported: readonly PartyId[]
   /** What this party's last echo said: its view of the round from then on. */
   view: Uint8Array
   /** Parties already accused of equivocation. */

@@ -8,13 +8,14 @@ import { concatBytes, equalBytes } from '#shared/bytes.ts'
 import type { DcrmBackend } from '#shared/dcrm/backend.ts'
 import { createDrbg } from '#shared/dcrm/drbg.ts'
 import type { EnvelopeCrypto } from '#shared/dcrm/envelope-crypto.ts'
-import { SEAL_BYTES, messageKey } from '#shared/dcrm/envelope-crypto.ts'
+import { messageKey } from '#shared/dcrm/envelope-crypto.ts'
+import type { Envelope } from '#shared/dcrm/envelope.ts'
 import { associatedData, encodeEnvelope, envelopePlace } from '#shared/dcrm/envelope.ts'
 import { hashItems } from '#shared/dcrm/hash.ts'
 import { openIdOf, sessionIdOf } from '#shared/dcrm/ids.ts'
 import { isSized } from '#shared/dcrm/lockstep.ts'
 import type { Fault, Inbox, Outgoing, Step } from '#shared/dcrm/round.ts'
-import { broadcastOf, echoesOf, heldIn, missingElsewhere, placeOf, viewOf } from '#shared/dcrm/session-echo.ts'
+import { broadcastOf, echoesOf, heldIn, missingElsewhere, placeOf, roundOf, viewOf } from '#shared/dcrm/session-echo.ts'
 import { Turn } from '#shared/dcrm/session-turn.ts'
 import { FORWARDED_ECHO, takeDecoded, takeEnvelope } from '#shared/dcrm/session-intake.ts'
 import type { OwnKeys, SessionContext, SessionEvent, SessionPlan, SessionState, SessionStep } from '#shared/dcrm/session-types.ts'
@@ -67,7 +68,7 @@ export function stepSession<State, Result>(
     if (turn.state.accepted !== state.accepted) extendReach(turn, event.relay)
   }
   if (turn.state.phase === 'idle' || turn.state.phase === 'over') return { state: turn.state, effects: turn.effects }
-  if (event.kind === 'tick') reachFurther(turn)
+  reachFurther(turn)
   advance(turn)
   return { state: turn.state, effects: turn.effects }
 }
@@ -100,26 +101,26 @@ function openingDrbg<State, Result>({
 function reachFurther<State, Result>(turn: Turn<State, Result>): void {
   const { plan } = turn.context
   const { phaseSinceMs, reach, reachedInMs } = turn.state
-  if (turn.nowMs - phaseSinceMs < plan.roundTimeoutMs / 2 || reach + 1 >= plan.relayCount || reachedInMs === phaseSinceMs) return
+  if (turn.nowMs - phaseSinceMs < plan.roundTimeoutMs / 2 || reachedInMs === phaseSinceMs) return
   turn.set({ reachedInMs: phaseSinceMs })
   extendReach(turn, reach + 1)
 }
 
 /** Writes to all relays up to this one from now on, and sends there what was sent so far. */
 function extendReach<State, Result>(turn: Turn<State, Result>, relay: number): void {
-  const { reach, sent, phase } = turn.state
+  const { reach, sent } = turn.state
   const last = Math.min(relay, turn.context.plan.relayCount - 1)
-  if (last <= reach || phase === 'idle') return
-  turn.set({ reach: last })
+  turn.set({ reach: Math.max(reach, last) })
   for (let next = reach + 1; next <= last; next++) for (const envelope of sent) turn.effects.push({ kind: 'send', relay: next, envelope })
 }
 
 /** A party that is done hears nobody any more: what its last round said also goes to the next relay, lest this one keeps it from somebody. */
 function repeatLast<State, Result>(turn: Turn<State, Result>): void {
-  const { reach, accepted, spec } = turn.state
+  const { reach, accepted } = turn.state
   if (reach + 1 >= turn.context.plan.relayCount) return
+  const { round } = roundOf(turn.state)
   for (const envelope of accepted.values())
-    if (envelope.from === turn.context.plan.self && envelope.round === spec?.round)
+    if (envelope.from === turn.context.plan.self && envelope.round === round)
       turn.effects.push({ kind: 'send', relay: reach + 1, envelope: encodeEnvelope(envelope) })
 }
 
@@ -137,11 +138,11 @@ function advance<State, Result>(turn: Turn<State, Result>): void {
   }
 }
 
-type Opening = Readonly<{ id: PartyId; nonce: Uint8Array; ephemeral: Uint8Array; descriptorHash: Uint8Array }>
+type Opening = Readonly<{ id: PartyId; sealKey: Uint8Array; nonce: Uint8Array; ephemeral: Uint8Array; descriptorHash: Uint8Array }>
 
 function openingsOf<State, Result>(turn: Turn<State, Result>): readonly Opening[] {
   const { plan, openId } = turn.context
-  return plan.parties.flatMap(({ id }) => {
+  return plan.parties.flatMap(({ id, sealKey }) => {
     const place = envelopePlace({
       id: openId,
       round: 0,
@@ -155,7 +156,7 @@ function openingsOf<State, Result>(turn: Turn<State, Result>): readonly Opening[
     })
     const payload = turn.state.accepted.get(place)?.payload
     if (payload === undefined) return []
-    return [{ id, nonce: payload.slice(0, 32), ephemeral: payload.slice(32, 64), descriptorHash: payload.slice(64) }]
+    return [{ id, sealKey, nonce: payload.slice(0, 32), ephemeral: payload.slice(32, 64), descriptorHash: payload.slice(64) }]
   })
 }
 
@@ -182,10 +183,9 @@ function tryOpening<State, Result>(turn: Turn<State, Result>): void {
     )
   const { ephemeral } = openingDrbg(turn.context)
   const secrets = new Map<PartyId, { ephemeral: Uint8Array; registered: Uint8Array }>()
-  for (const { id, sealKey } of plan.parties) {
-    const theirs = openings.find((opening) => opening.id === id)
-    if (id === plan.self || theirs === undefined) continue
-    const fresh = crypto.agree(ephemeral, theirs.ephemeral)
+  for (const { id, sealKey, ephemeral: theirs } of openings) {
+    if (id === plan.self) continue
+    const fresh = crypto.agree(ephemeral, theirs)
     const registered = crypto.agree(keys.sealSecret, sealKey)
     if (fresh === null || registered === null) return turn.end('AGREEMENT_ZERO', [id])
     secrets.set(id, { ephemeral: fresh, registered })
@@ -266,26 +266,22 @@ function sendRound<State, Result>(turn: Turn<State, Result>, round: number, { br
 /** Decrypted direct messages of the round, by sender; what does not open or has another size was never sent. */
 function directsOf<State, Result>(turn: Turn<State, Result>): ReadonlyMap<PartyId, Uint8Array> {
   const { plan, crypto } = turn.context
-  const { spec, secrets, id, chain } = turn.state
+  const { secrets, id, chain } = turn.state
+  const { directFrom, directSize } = roundOf(turn.state)
   const directs = new Map<PartyId, Uint8Array>()
-  for (const from of spec?.directFrom ?? []) {
+  for (const from of directFrom) {
     const envelope = turn.state.accepted.get(placeOf(turn.state, 'direct', from, plan.self, 0))
     const pair = secrets.get(from)
     if (envelope === undefined || pair === undefined || !equalBytes(envelope.previous, chain)) continue
-    if (spec === null || !isSealedSize(envelope.payload.length, spec.directSize)) continue
     const { key, nonce } = messageKey(crypto, pair, id, from, plan.self, envelope.round)
     const plain = crypto.open(key, nonce, envelope.payload, associatedData({ ...envelope, payload: EMPTY_CHAIN }))
-    if (plain !== null && isSized(plain, spec.directSize)) directs.set(from, plain)
+    if (plain !== null && isSized(plain, directSize)) directs.set(from, plain)
   }
   return directs
 }
 
-const isSealedSize = (length: number, size: number | Readonly<{ min: number; max: number }>): boolean =>
-  typeof size === 'number' ? length === size + SEAL_BYTES : length >= size.min + SEAL_BYTES && length <= size.max + SEAL_BYTES
-
 function tryRound<State, Result>(turn: Turn<State, Result>): void {
-  const { spec } = turn.state
-  invariant(spec !== null, 'a round has a specification')
+  const spec = roundOf(turn.state)
   const directs = spec.directFrom.filter((from) => turn.state.accepted.has(placeOf(turn.state, 'direct', from, turn.context.plan.self, 0)))
   const broadcasts = spec.broadcastFrom.filter((from) => broadcastOf(turn.state, from) !== null)
   report(turn, [...new Set([...directs, ...broadcasts])])
@@ -298,20 +294,17 @@ function tryRound<State, Result>(turn: Turn<State, Result>): void {
 
 /** Says what this party holds, and holds to it: what comes later is not part of the round unless a second echo takes it in. */
 function echo<State, Result>(turn: Turn<State, Result>, seq: 0 | 1): void {
-  const { spec } = turn.state
-  invariant(spec !== null, 'a round has a specification')
   const view = viewOf(turn.context, turn.state)
   turn.set({ view })
-  turn.send({ round: spec.round, kind: 'echo', to: null, seq, payload: view })
+  turn.send({ round: roundOf(turn.state).round, kind: 'echo', to: null, seq, payload: view })
 }
 
 function report<State, Result>(turn: Turn<State, Result>, parties: readonly PartyId[]): void {
-  const { spec, reported } = turn.state
+  const { round, name } = roundOf(turn.state)
   for (const party of parties) {
-    const mark = String(party)
-    if (spec === null || reported.includes(mark)) continue
-    turn.effects.push({ kind: 'progress', round: spec.round, name: spec.name, party })
-    turn.set({ reported: [...turn.state.reported, mark] })
+    if (turn.state.reported.includes(party)) continue
+    turn.effects.push({ kind: 'progress', round, name, party })
+    turn.set({ reported: [...turn.state.reported, party] })
   }
 }
 
@@ -319,7 +312,7 @@ function report<State, Result>(turn: Turn<State, Result>, parties: readonly Part
 function tryEcho<State, Result>(turn: Turn<State, Result>, seq: 0 | 1): void {
   const { context, state } = turn
   const echoes = echoesOf(context, state, seq)
-  const differing = [...echoes].filter(([, payload]) => !equalBytes(payload, state.view)).map(([id]) => id)
+  const differing = [...echoes].filter(([, { payload }]) => !equalBytes(payload, state.view)).map(([id]) => id)
   const isWhole = echoes.size === context.plan.parties.length - 1
   // Whoever spoke must also agree: going on without its echo would let a split view make it look like a cheater. It may have waited for the round
   // as long as a round lasts before it could echo.
@@ -331,16 +324,12 @@ function tryEcho<State, Result>(turn: Turn<State, Result>, seq: 0 | 1): void {
   finishRound(turn)
 }
 
-function forwardOriginals<State, Result>(turn: Turn<State, Result>, echoes: ReadonlyMap<PartyId, Uint8Array>): void {
-  const { spec } = turn.state
-  invariant(spec !== null, 'a round has a specification')
+function forwardOriginals<State, Result>(turn: Turn<State, Result>, echoes: ReadonlyMap<PartyId, Envelope>): void {
+  const { round } = roundOf(turn.state)
   for (const original of missingElsewhere(turn.context, turn.state, echoes.values()))
-    turn.send({ round: spec.round, kind: 'forward', to: null, seq: original.from, payload: encodeEnvelope(original) })
-  for (const [from] of echoes) {
-    const said = turn.state.accepted.get(placeOf(turn.state, 'echo', from, null, 0))
-    if (said !== undefined)
-      turn.send({ round: spec.round, kind: 'forward', to: null, seq: FORWARDED_ECHO + from, payload: encodeEnvelope(said) })
-  }
+    turn.send({ round, kind: 'forward', to: null, seq: original.from, payload: encodeEnvelope(original) })
+  for (const [from, said] of echoes)
+    turn.send({ round, kind: 'forward', to: null, seq: FORWARDED_ECHO + from, payload: encodeEnvelope(said) })
   turn.enter('exchange')
 }
 
@@ -353,8 +342,9 @@ function tryExchange<State, Result>(turn: Turn<State, Result>): void {
 
 /** Hands what is agreed to the protocol. */
 function finishRound<State, Result>(turn: Turn<State, Result>): void {
-  const { spec, inner, chain, view } = turn.state
-  invariant(spec !== null && inner !== null, 'a round has a state')
+  const { inner, chain, view } = turn.state
+  const spec = roundOf(turn.state)
+  invariant(inner !== null, 'a round has a state')
   const broadcasts = new Map<PartyId, Uint8Array>()
   for (const from of spec.isEchoed ? heldIn(turn.state, view) : spec.broadcastFrom) {
     const envelope = broadcastOf(turn.state, from)

@@ -36,6 +36,7 @@ const PARTS: Readonly<Record<string, Part>> = {
       'session-replay',
       'session-flow',
       'session-echo',
+      'session-names',
       'relay',
       'precompile',
       'kill',

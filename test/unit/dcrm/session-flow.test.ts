@@ -81,6 +81,14 @@ describe('the opening', () => {
     const parties = SET.map((id) => (id === 2 ? { ...keys(2).peer, sealKey: new Uint8Array(32) } : keys(id).peer))
     expect(new Room(() => ({ parties })).start().seat(1).of('aborted')).toEqual([{ kind: 'aborted', code: 'AGREEMENT_ZERO', absent: [2] }])
   })
+  it('leaves one pair of secrets for each other party', () => {
+    const room = new Room()
+    room.route = ({ round }, _to, _relay, bytes) => (round === 0 ? [bytes] : [])
+    expect([...room.start().seat(1).state.secrets.keys()]).toEqual([2, 7])
+  })
+  it('is needed for direct messages', () => {
+    expect(() => new Seat(1, { hasOpening: false, rounds: [{ hasDirect: true }] }).start()).toThrow('opened session')
+  })
   it('needs this party among the parties, and a relay', () => {
     expect(() => new Seat(1, { parties: [keys(2).peer] })).toThrow('takes part')
     expect(() => new Seat(1, { relayCount: 0 })).toThrow('takes part')
@@ -101,6 +109,19 @@ describe('rounds', () => {
       expect(room.seat(1).result).toEqual(hasOpening ? heard : heard.slice(0, 2))
       for (const { effects } of room.seats) expect(effects.filter(({ kind }) => kind === 'fault' || kind === 'aborted')).toEqual([])
     }
+  })
+  it('follow one another at once when what they wait for is here already', () => {
+    const rounds = [{ isEchoed: false }, { isEchoed: false }, { isEchoed: false }]
+    const room = new Room(() => ({ rounds, hasOpening: false }))
+    const held: Uint8Array[] = []
+    room.route = (_envelope, to, _relay, bytes) => (to === 1 ? (held.push(bytes), []) : [bytes])
+    room.start()
+    // Party 1 was heard in round 1; parties 2 and 7 wait for it in round 2.
+    const [last, ...early] = held.toSorted((left, right) => read(left).round - read(right).round)
+    for (const bytes of early) room.seat(1).take(bytes)
+    expect(room.seat(1).state.spec?.round).toBe(1)
+    room.seat(1).take(last ?? new Uint8Array(0))
+    expect(room.seat(1).state.spec?.round).toBe(3)
   })
   it('report each sender once', () => {
     const room = new Room(() => ({ rounds: [{ hasDirect: true }, {}] })).start()
@@ -213,6 +234,30 @@ describe('relays', () => {
     expect([sends(seat, 0), sends(seat, 1), sends(seat, 2)]).toEqual([1, 1, 0])
     seat.tick(TIMEOUT_MS / 2 + 100)
     expect([sends(seat, 0), sends(seat, 1), sends(seat, 2)]).toEqual([1, 1, 0])
+  })
+  it('are counted from the start of the phase, whenever that is', () => {
+    const seat = new Seat(1)
+    seat.start(1)
+    seat.tick(TIMEOUT_MS / 2)
+    expect(seat.state.reach).toBe(0)
+    seat.tick(TIMEOUT_MS / 2 + 1)
+    expect(seat.state.reach).toBe(1)
+  })
+  it('are not given up again when somebody writes to an earlier one', () => {
+    const room = new Room()
+    const seat = room.seat(1)
+    seat.start()
+    seat.tick(TIMEOUT_MS / 2)
+    room.seat(2).start()
+    seat.take(openingOf(room.seat(2)), TIMEOUT_MS / 2, 0)
+    expect([seat.state.reach, sends(seat, 1)]).toEqual([1, 1])
+  })
+  it('are known before the start: a party that was written to over the second begins there too', () => {
+    const room = new Room()
+    room.seat(2).start()
+    expect(room.seat(1).take(openingOf(room.seat(2)), 0, 1)).toEqual([])
+    room.seat(1).start()
+    expect([sends(room.seat(1), 0), sends(room.seat(1), 1)]).toEqual([1, 1])
   })
   it('go on being used: later messages go to all of them', () => {
     const room = new Room(() => ({ rounds: [{}, {}] }))

@@ -55,6 +55,42 @@ describe('a session takes in', () => {
   })
 })
 
+describe('how far ahead a session listens', () => {
+  it('is three rounds from the one it is in', () => {
+    const room = new Room(() => ({ rounds: [{}, {}] }))
+    room.route = ({ round }, _to, _relay, bytes) => (round < 2 ? [bytes] : [])
+    const seat = room.start().seat(1)
+    expect(seat.state.spec?.round).toBe(2)
+    const { id, chain } = seat.state
+    const far = {
+      id,
+      epoch: EPOCH,
+      round: 5,
+      kind: 'broadcast',
+      from: 2,
+      to: null,
+      seq: 0,
+      previous: chain,
+      payload: broadcastIn(5, 2),
+    } as const
+    expect([taken(seat, forge(far))[0], taken(seat, forge({ ...far, round: 6 }))[0]]).toEqual([1, 0])
+  })
+  it('is three rounds from the first before it starts, where there is no opening', () => {
+    const seat = new Seat(1, { hasOpening: false })
+    const early = {
+      id: seat.state.id,
+      epoch: EPOCH,
+      kind: 'broadcast',
+      from: 2,
+      to: null,
+      seq: 0,
+      previous: new Uint8Array(32),
+      payload: broadcastIn(1, 2),
+    } as const
+    expect([1, 4, 5].map((round) => taken(seat, forge({ ...early, round }))[0])).toEqual([1, 1, 0])
+  })
+})
+
 describe('a session drops without a word', () => {
   it.each<[string, Partial<UnsignedEnvelope>]>([
     ['another session id', { id: seedOf('elsewhere') }],
@@ -141,8 +177,8 @@ describe('two different signed messages for one place', () => {
   it('are proof that convinces a stranger, once', () => {
     const { seat, good } = waiting()
     seat.take(forge(good))
-    seat.take(forge(second(good)))
-    seat.take(forge({ ...good, payload: Uint8Array.of(8, 8) }))
+    expect(seat.take(forge(second(good))).map(({ kind }) => kind)).toEqual(['fault'])
+    expect(seat.take(forge({ ...good, payload: Uint8Array.of(8, 8) }))).toEqual([])
     const faults = seat.of('fault')
     expect(faults.map(({ fault }) => fault)).toEqual([
       { accused: 2, class: 'proof', code: 'EQUIVOCATION', evidence: [{ round: 1, from: 2, to: null }] },
@@ -196,12 +232,18 @@ describe('two different signed messages for one place', () => {
     expect(seat.of('fault')).toEqual([])
   })
   it('are a dispute, written down first, where no transaction can carry them', () => {
-    const { seat, good } = waiting()
-    const large = (fill: number) => forge({ ...good, kind: 'direct', to: 1, payload: new Uint8Array(EVIDENCE_BYTES_LIMIT / 2).fill(fill) })
-    seat.take(large(1))
-    const effects = seat.take(large(2))
-    expect(effects.map(({ kind }) => kind)).toEqual(['dispute', 'fault'])
-    expect(effects).toMatchObject([{ accused: 2, code: 'EQUIVOCATION' }, { fault: { accused: 2, class: 'dispute', code: 'EQUIVOCATION' } }])
+    const fits = (EVIDENCE_BYTES_LIMIT - 2 * (4 + 84 + 64)) / 2
+    const kindsOf = (length: number) => {
+      const { seat, good } = waiting()
+      const large = (fill: number) => forge({ ...good, kind: 'direct', to: 1, payload: new Uint8Array(length).fill(fill) })
+      seat.take(large(1))
+      return [seat, seat.take(large(2)).map(({ kind }) => kind)] as const
+    }
+    expect(kindsOf(fits)[1]).toEqual(['fault'])
+    const [seat, kinds] = kindsOf(fits + 1)
+    expect(kinds).toEqual(['dispute', 'fault'])
+    expect(seat.of('dispute')).toEqual([{ kind: 'dispute', accused: 2, code: 'EQUIVOCATION' }])
+    expect(seat.of('fault')).toMatchObject([{ fault: { accused: 2, class: 'dispute', code: 'EQUIVOCATION' } }])
   })
   it('of two parties name both', () => {
     const { seat, good } = waiting()
@@ -216,6 +258,10 @@ describe('a forward', () => {
     const { seat, good } = waiting()
     const forward = { ...good, kind: 'forward', from: 7, seq: 2, payload: forge(good) } as const
     expect(taken(seat, forge(forward))).toEqual([2, 1])
+  })
+  it('is only what says so: an original inside another message is not looked at', () => {
+    const { seat, good } = waiting()
+    expect(taken(seat, forge({ ...good, kind: 'echo', from: 7, payload: forge(good) }))[0]).toBe(1)
   })
   it('of a forward, of another session, or of rubbish brings nothing in', () => {
     for (const [seq, payload] of [
