@@ -212,5 +212,6 @@ describe('input that is not of the promised form', () => {
       expect(dcrmGas(Uint8Array.of(selector, 1, ...new Uint8Array(1000)))).toBeGreaterThan(short)
     }
     expect(dcrmGas(Uint8Array.of(4, 2))).toBeGreaterThan(dcrmGas(Uint8Array.of(4, 1)))
+    expect(dcrmGas(Uint8Array.of(5, 0))).toBeGreaterThan(dcrmGas(Uint8Array.of(5, 1)))
   })
 })
