@@ -99,8 +99,6 @@ contract KeyManager is KeyBase, IKeyOrders {
         row.seatedAt = uint64(block.number);
         row.randomness = randomness;
         row.confirmations = 0;
-        row.digest = 0;
-        delete row.publicKey;
         bool isComplete = _chooseMembers(row);
         _hold(row.members);
         // With nobody to do it the operation ends, so that it keeps no place and the fee comes back.

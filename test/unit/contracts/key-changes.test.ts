@@ -12,6 +12,7 @@ import {
   OWNER,
   STRANGER,
   accountOf,
+  checkBooks,
   createKeyWorld,
   eventOf,
   headerAt,
@@ -19,7 +20,9 @@ import {
   wordOf,
 } from '#test/unit/contracts/key-world.ts'
 import type { KeyWorld } from '#test/unit/contracts/key-world.ts'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
+
+afterEach(checkBooks)
 
 const DIGEST = wordOf('digest')
 const FEE_PER_MEMBER_WEI = 10n ** 15n

@@ -16,6 +16,7 @@ import {
   STRANGER,
   ZERO,
   accountOf,
+  checkBooks,
   createKeyWorld,
   eventOf,
   eventsOf,
@@ -26,7 +27,9 @@ import {
 import type { KeyWorld } from '#test/unit/contracts/key-world.ts'
 import type { Outcome } from '#test/unit/contracts/world.ts'
 import { keccak256 } from 'viem'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
+
+afterEach(checkBooks)
 
 const RESHARE = 2
 const dispute = (keys: KeyWorld, key: Hash, accuser: number, accused: number): Promise<Outcome> =>
@@ -73,6 +76,14 @@ describe('a dispute', () => {
     await keys.confirmAll(operation, publicKeyOf('ecdsa', 'key'))
     expect(await keys.contract.call('health', [key])).toEqual([5n, 2n, 1n])
     expect(await keys.key(key)).toMatchObject({ epoch: 1, threshold: 2 })
+  })
+  it('costs nobody a fee, so its end credits nobody', async () => {
+    const keys = await createKeyWorld(4)
+    const key = await keys.activeKey('ecdsa', 2, 3)
+    const [one = 0, two = 0] = await membersOf(keys, key)
+    const { operation } = eventOf(await dispute(keys, key, one, two), 'OperationRequested') as { operation: Hash }
+    for (const party of [1, 2]) await keys.done(keys.contract.send(accountOf(party), 'unregisterParty', []))
+    expect(eventsOf(await keys.seat(operation)).map(({ name }) => name)).toEqual(['OperationEnded'])
   })
   it('orders nothing while the key is already being changed, nor without enough parties', async () => {
     const keys = await createKeyWorld(4)
@@ -168,6 +179,7 @@ describe('silence', () => {
     const [operation] = await keys.open()
     await keys.seat(operation?.id ?? ZERO)
     const seated = await keys.operation(operation?.id ?? ZERO)
+    expect(seated.state).toBe(OPERATION.seated)
     expect([...seated.members, ...seated.dealers]).not.toContain(two)
     expect(await keys.contract.refused(OWNER, 'requestKey', [0, 2, 4], FEE_WEI)).toBe('TooFewCandidates')
   })
@@ -305,6 +317,7 @@ describe('a proven fault', () => {
     expect(await keys.contract.refused(accountOf(6), 'confirm', [id, 0, ZERO, publicKeyOf('ed25519', 'key')])).toBe('NotAMember')
     const height = Number(await keys.contract.call('seatHeight', [id]))
     keys.world.height = height + 1
+    // Five are left for six seats.
     const sent = await keys.done(keys.contract.send(STRANGER, 'seat', [id, rawHeader(height)]))
     expect(eventOf(sent, 'OperationEnded')).toMatchObject({ state: OPERATION.failed })
   })

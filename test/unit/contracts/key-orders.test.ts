@@ -13,6 +13,7 @@ import {
   OWNER,
   STRANGER,
   accountOf,
+  checkBooks,
   createKeyWorld,
   eventOf,
   eventsOf,
@@ -21,7 +22,9 @@ import {
   rawHeader,
   wordOf,
 } from '#test/unit/contracts/key-world.ts'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
+
+afterEach(checkBooks)
 
 const DIGEST = wordOf('digest')
 const FEE_PER_MEMBER_WEI = 10n ** 15n
@@ -179,7 +182,7 @@ describe('seating', () => {
     const id = await keys.order('ed25519', 2, 3)
     await keys.done(keys.contract.send(accountOf(2), 'unregisterParty', []))
     await keys.seat(id)
-    expect(await keys.operation(id)).toMatchObject({ state: OPERATION.failed })
+    expect(await keys.operation(id)).toMatchObject({ state: OPERATION.failed, feeWei: 0n })
     expect(await keys.key(id)).toMatchObject({ state: KEY.failed })
     expect(await keys.credit(OWNER)).toBe(FEE_WEI)
     expect(await keys.open()).toEqual([])

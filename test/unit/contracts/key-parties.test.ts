@@ -9,6 +9,7 @@ import {
   STRANGER,
   ZERO,
   accountOf,
+  checkBooks,
   createKeyWorld,
   eventOf,
   eventsOf,
@@ -17,7 +18,9 @@ import {
 } from '#test/unit/contracts/key-world.ts'
 import type { PartyRow } from '#test/unit/contracts/key-world.ts'
 import { FSN, GENESIS_HASH, contractAt } from '#test/unit/contracts/world.ts'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
+
+afterEach(checkBooks)
 
 const SIGN = wordOf('sign')
 const SEAL = wordOf('seal')

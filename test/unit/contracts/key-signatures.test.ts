@@ -16,6 +16,7 @@ import {
   STRANGER,
   ZERO,
   accountOf,
+  checkBooks,
   createKeyWorld,
   eventOf,
   eventsOf,
@@ -28,7 +29,9 @@ import {
 import type { KeyWorld } from '#test/unit/contracts/key-world.ts'
 import { FSN, GENESIS_HASH } from '#test/unit/contracts/world.ts'
 import { encodeAbiParameters, keccak256 } from 'viem'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
+
+afterEach(checkBooks)
 
 const SUBJECT = wordOf('subject')
 const REWARD_WEI = 10n ** 16n
@@ -162,6 +165,51 @@ describe('a posted signature', () => {
     late.world.height = request.opening + 257
     expect(await request.post(0, request.signature, '0x')).toBe('SUCCESS')
     for (const party of members) expect(await late.credit(accountOf(party))).toBe(2n * (FEE_WEI / 3n))
+  })
+  it('is the duty of members that nobody misses, down to the threshold; below it of all again', async () => {
+    const keys = await createKeyWorld(5)
+    const { key, opening, members } = await waiting(keys, 2, 4)
+    const signersOf = async (attempt: number, missed: readonly number[]): Promise<readonly number[]> => {
+      keys.world.height = opening - 3
+      const id = await keys.orderSignature(key, wordOf(`missed ${attempt} ${missed.join()}`), SUBJECT)
+      const { digest, requestedAt } = await keys.request(id)
+      const at = Number(requestedAt) + 4
+      keys.world.height = at + 1 + 20 * attempt
+      for (const accused of missed) {
+        const reporter = members.find((party) => party !== accused) ?? 0
+        await keys.done(keys.contract.send(accountOf(reporter), 'reportAbsence', [id, attempt, [accused]]))
+      }
+      const signature = signAs('ecdsa', key, 'key', pathOf('generic', SUBJECT), digest)
+      const sent = await keys.done(keys.contract.send(STRANGER, 'postSignature', [id, attempt, signature, rawHeader(at)]))
+      const { signers } = eventOf(sent, 'SignaturePosted') as { signers: readonly number[] }
+      const out = members.length - missed.length < 2 ? [] : missed
+      expect(signers).toEqual(setOf(members, 2, at, id, attempt, out))
+      return signers
+    }
+    const [one = 0, two = 0, three = 0, four = 0] = members
+    for (let attempt = 0; attempt < 6; attempt++) {
+      expect(await signersOf(attempt, [one])).not.toContain(one)
+      expect(await signersOf(attempt, [one, two])).toEqual([three, four])
+      await signersOf(attempt, [one, two, three])
+    }
+  })
+  it('is not the duty of who was absent three times before', async () => {
+    const keys = await createKeyWorld(4)
+    const { key, id, opening, members } = await waiting(keys)
+    const [one = 0, two = 0, three = 0] = members
+    for (let attempt = 0; attempt < 3; attempt++) {
+      keys.world.height = opening + 1 + 20 * attempt
+      await keys.done(keys.contract.send(accountOf(one), 'reportAbsence', [id, attempt, [two]]))
+    }
+    for (let count = 0; count < 6; count++) {
+      const next = await keys.orderSignature(key, wordOf(`next ${count}`), SUBJECT)
+      const { digest, requestedAt } = await keys.request(next)
+      keys.world.height = Number(requestedAt) + 5
+      const signature = signAs('ecdsa', key, 'key', pathOf('generic', SUBJECT), digest)
+      const raw = rawHeader(Number(requestedAt) + 4)
+      const sent = await keys.done(keys.contract.send(STRANGER, 'postSignature', [next, 0, signature, raw]))
+      expect(eventOf(sent, 'SignaturePosted')['signers']).toEqual([one, three])
+    }
   })
   it('ends the absence of its signers', async () => {
     const keys = await createKeyWorld(3)

@@ -8,6 +8,7 @@ import {
   STRANGER,
   ZERO,
   accountOf,
+  checkBooks,
   createKeyWorld,
   eventOf,
   pathOf,
@@ -19,7 +20,9 @@ import {
 import { contractAt } from '#test/unit/contracts/world.ts'
 import { encodeAbiParameters, keccak256 } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
+
+afterEach(checkBooks)
 
 /** Gas a party gives each call: see node/party/chain-view.ts. */
 const CALL_GAS = 4_000_000n

@@ -18,6 +18,7 @@ import { FSN, contractAt, createWorld } from '#test/unit/contracts/world.ts'
 import type { Outcome, World } from '#test/unit/contracts/world.ts'
 import { suite } from '#test/unit/evm/support.ts'
 import { decodeEventLog } from 'viem'
+import { expect } from 'vitest'
 
 export const OWNER: Address = `0x${'a1'.repeat(20)}`
 export const STRANGER: Address = `0x${'a2'.repeat(20)}`
@@ -240,9 +241,31 @@ export class KeyWorld {
   }
 }
 
+/** Place of the sum of what the contract owes in its storage. */
+const OWED_SLOT: Hash = `0x${'8'.padStart(64, '0')}`
+const worlds: KeyWorld[] = []
+
+/**
+ * For after each test: in every world it made, what the contract says it owes is the sum of bonds, fees that wait and credits, and it has that much.
+ */
+export async function checkBooks(): Promise<void> {
+  for (const keys of worlds.splice(0)) {
+    const rows = (await keys.contract.call('parties', [0, 65_535])) as readonly PartyRow[]
+    const bonds = rows.map(({ bondWei }) => bondWei)
+    const pending = (await keys.contract.call('pendingSignatures', [])) as readonly RequestRow[]
+    const fees = [...(await keys.open()), ...pending].map(({ feeWei }) => feeWei)
+    const accounts = [OWNER, STRANGER, ...Array.from({ length: 130 }, (_, index) => accountOf(index + 1))]
+    const credits = await Promise.all(accounts.map((account) => keys.credit(account)))
+    const owed = BigInt(bytesToHex(Uint8Array.of(0, ...keys.world.state.slot(KEY_MANAGER, OWED_SLOT))))
+    expect(owed).toBe([...bonds, ...fees, ...credits].reduce((sum, each) => sum + each, 0n))
+    expect(keys.world.state.balance(KEY_MANAGER) >= owed).toBe(true)
+  }
+}
+
 /** Parties 1 to `count`, registered, in a world with a pool for custody. */
 export async function createKeyWorld(count: number, poolWei = 0n): Promise<KeyWorld> {
   const world = new KeyWorld(createWorld([OWNER, STRANGER]))
+  worlds.push(world)
   world.world.state.addBalance(KEY_MANAGER, poolWei)
   await world.register(count)
   return world
