@@ -21,13 +21,14 @@ let child: ChildProcess
 let ready: ReadyFile
 let keys: Keys
 const rows = new Map<string, KeyRow>()
+const restarted: ChildProcess[] = []
 
 const pidOf = (name: string): number => ready.processes.find((part) => part.name === name)?.pid ?? 0
-const restart = (name: string): ChildProcess => {
+const restart = (name: string): void => {
   const part = ready.processes.find((each) => each.name === name)
   if (part === undefined) throw new Error(`no process ${name}`)
   const { command, args, env, cwd } = part.command
-  return spawn(command, [...args], { cwd, env: { ...process.env, ...env }, stdio: 'ignore' })
+  restarted.push(spawn(command, [...args], { cwd, env: { ...process.env, ...env }, stdio: 'ignore' }))
 }
 
 beforeAll(async () => {
@@ -53,6 +54,7 @@ beforeAll(async () => {
   })
 }, 200_000)
 afterAll(async () => {
+  for (const party of restarted) party.kill('SIGKILL')
   if (child.exitCode === null) {
     const ended = new Promise((done) => child.once('close', done))
     child.kill('SIGINT')

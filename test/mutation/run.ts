@@ -1,15 +1,19 @@
 /**
  * `npm run mutation -- [part …]`: changes the key protocols in small ways, one at a time, and counts which changes no test notices. Parts run one after
- * another, each with its own fast tests. One line of JSON per part. @module
+ * another, each with its own fast tests. One line of JSON per part; ends with 1 when a part is below its floor or a survivor has no listed reason. @module
  */
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import * as z from 'zod'
+import { listedSurvivors, scoreOf, zReport } from './survivors.ts'
+import type { Score } from './survivors.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const UNIT = 'unit/dcrm'
+const REPORTS = join(ROOT, '.cache/mutation')
+/** Of all changes of a part, in percent. */
+const FLOOR = 95
 type Part = Readonly<{ files: readonly string[]; tests: readonly string[] }>
 
 const PARTS: Readonly<Record<string, Part>> = {
@@ -19,7 +23,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   },
   frost: {
     files: ['frost*', 'derive', 'committee*', 'digest', 'verify', 'address', 'polynomial', 'hash', 'codec', 'drbg', 'descriptor', 'ids'],
-    tests: ['foundation', 'frost', 'derive', 'committee', '../../vectors/dcrm/signatures'],
+    tests: ['foundation', 'frost', 'derive', 'committee', 'precompile', '../../vectors/dcrm/signatures'],
   },
   ecdsa: { files: ['presign*', 'ecdsa*', 'consumption'], tests: ['presign', 'ecdsa-sign', 'ecdsa-blame', 'ecdsa-transcripts'] },
   transfers: {
@@ -44,27 +48,45 @@ const PARTS: Readonly<Record<string, Part>> = {
   },
 }
 
-const zReport = z.object({ files: z.record(z.string(), z.object({ mutants: z.array(z.object({ status: z.string() })) })) })
-
-function measure(name: string, { files, tests }: Part): Readonly<{ part: string; killed: number; survived: number; score: number }> {
+function measure(name: string, { files, tests }: Part, isAfresh: boolean): Score & Readonly<{ part: string }> {
   const mutate = files.map((file) => `shared/dcrm/${file}.ts`).join(',')
-  const names = tests.map((test) => join(UNIT, test)).join(',')
   const stryker = join(ROOT, 'node_modules/.bin/stryker')
-  const { status } = spawnSync(stryker, ['run', 'test/mutation/stryker.config.json', '--mutate', mutate], {
-    cwd: ROOT,
-    env: { ...process.env, FUSION_MUTATION_TESTS: names },
-    stdio: 'inherit',
-  })
+  const kept = join(REPORTS, `${name}.json`)
+  mkdirSync(REPORTS, { recursive: true })
+  const { status } = spawnSync(
+    stryker,
+    [
+      'run',
+      'test/mutation/stryker.config.json',
+      '--mutate',
+      mutate,
+      '--incremental',
+      '--incrementalFile',
+      kept,
+      ...(isAfresh ? ['--force'] : []),
+    ],
+    { cwd: ROOT, env: { ...process.env, FUSION_MUTATION_TESTS: tests.map((test) => join(UNIT, test)).join(',') }, stdio: 'inherit' },
+  )
   if (status !== 0) throw new Error(`the measurement of ${name} failed`)
-  const report = zReport.parse(JSON.parse(readFileSync(join(ROOT, '.cache/mutation/report.json'), 'utf8')))
-  const statuses = Object.values(report.files).flatMap(({ mutants }) => mutants.map((mutant) => mutant.status))
-  const killed = statuses.filter((each) => each === 'Killed' || each === 'Timeout').length
-  const survived = statuses.filter((each) => each === 'Survived' || each === 'NoCoverage').length
-  return { part: name, killed, survived, score: Math.round((1000 * killed) / (killed + survived)) / 10 }
+  return { part: name, ...scoreOf(zReport.parse(JSON.parse(readFileSync(join(REPORTS, 'report.json'), 'utf8'))), listedSurvivors(name)) }
 }
 
-const { positionals, values } = parseArgs({ allowPositionals: true, options: { help: { type: 'boolean' } } })
-if (values.help === true) process.stdout.write(`usage: npm run mutation -- [${Object.keys(PARTS).join('] [')}]\n`)
+const HELP = `usage: npm run mutation -- [${Object.keys(PARTS).join('] [')}] [--afresh]
+
+  Changes and tests that are as they were at the last run keep its result, unless --afresh.
+`
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { help: { type: 'boolean', short: 'h' }, afresh: { type: 'boolean' } },
+})
+const unknown = positionals.filter((name) => PARTS[name] === undefined)
+if (unknown.length > 0) throw new Error(`expected parts of ${Object.keys(PARTS).join(', ')}, got ${unknown.join(', ')}`)
+if (values.help === true) process.stdout.write(HELP)
 else
-  for (const [name, part] of Object.entries(PARTS))
-    if (positionals.length === 0 || positionals.includes(name)) process.stdout.write(`${JSON.stringify(measure(name, part))}\n`)
+  for (const [name, part] of Object.entries(PARTS)) {
+    if (positionals.length > 0 && !positionals.includes(name)) continue
+    const { unlisted, ...result } = measure(name, part, values.afresh === true)
+    for (const line of unlisted) process.stdout.write(`no test notices, and no reason is listed: ${line}\n`)
+    process.stdout.write(`${JSON.stringify({ ...result, unlisted: unlisted.length })}\n`)
+    if (result.score < FLOOR || unlisted.length > 0) process.exitCode = 1
+  }
