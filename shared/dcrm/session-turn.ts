@@ -25,9 +25,9 @@ export class Turn<State, Result> {
     this.set({ phase, phaseSinceMs: this.nowMs })
   }
 
-  /** Whether the phase has lasted this many times the time of a round. */
-  isLate(times = 1): boolean {
-    return this.nowMs - this.state.phaseSinceMs >= times * this.context.plan.roundTimeoutMs
+  /** Whether the phase has lasted this many times the time of a round, or of a part of it. */
+  isLate(times = 1, parts = 1): boolean {
+    return (this.nowMs - this.state.phaseSinceMs) * parts >= times * this.context.plan.roundTimeoutMs
   }
 
   /** Signs, keeps and sends to every relay in reach. */

@@ -335,7 +335,7 @@ function forwardOriginals<State, Result>(turn: Turn<State, Result>, echoes: Read
 
 /** Originals have half of a phase's time to arrive; then every party says again what it holds. */
 function tryExchange<State, Result>(turn: Turn<State, Result>): void {
-  if (!turn.isLate(0.5)) return
+  if (!turn.isLate(1, 2)) return
   turn.enter('second echo')
   echo(turn, 1)
 }

@@ -326,9 +326,8 @@ type Document = {
 describe('the documents', () => {
   it('OpenAPI names every route, and every reference in it resolves', async () => {
     const response = await get('/openapi.json')
-    expect(response.status).toBe(200)
     const document = (await response.json()) as Document
-    expect(document.openapi).toBe('3.1.0')
+    expect([response.status, document.openapi]).toEqual([200, '3.1.0'])
     const routes = Object.entries(document.paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method} ${path}`))
     expect(routes.toSorted((left, right) => (left < right ? -1 : 1))).toEqual([
       'get /healthz',
@@ -340,6 +339,8 @@ describe('the documents', () => {
       'get /v1/feeds/{id}/latest',
       'get /v1/intents/{id}',
       'get /v1/meta',
+      'get /v1/sessions/{id}/envelopes',
+      'get /v1/sessions/{id}/socket',
       'get /v1/status',
       'get /v1/triggers',
       'get /v1/triggers/{id}',
@@ -350,6 +351,7 @@ describe('the documents', () => {
       'post /v1/batches',
       'post /v1/facts',
       'post /v1/faucet',
+      'post /v1/sessions/{id}/envelopes',
       'post /v1/triggers',
       'post /v1/triggers/{id}/cancel',
       'post /v1/triggers/{id}/fund',
