@@ -26,7 +26,7 @@ export function ethereumAddress(compressed: Uint8Array): Uint8Array {
 function checksummed(address: Uint8Array): string {
   const digits = bytesToHex(address).slice(2)
   const hash = bytesToHex(keccak_256(Uint8Array.from(digits, (character) => character.charCodeAt(0)))).slice(2)
-  const cased = Array.from(digits, (digit, index) => (Number.parseInt(hash[index] ?? '0', 16) >= 8 ? digit.toUpperCase() : digit))
+  const cased = Array.from(digits, (digit, index) => (Number.parseInt(hash.charAt(index), 16) >= 8 ? digit.toUpperCase() : digit))
   return `0x${cased.join('')}`
 }
 

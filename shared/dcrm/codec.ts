@@ -5,6 +5,7 @@
  */
 import { bigintToBytes, bytesToBigint, concatBytes } from '#shared/bytes.ts'
 import type { Group, Point, Scalar } from '#shared/dcrm/backend.ts'
+import { invariant } from '#shared/fault.ts'
 
 /** 32 big-endian bytes of a scalar. */
 export function scalarBytes(scalar: Scalar): Uint8Array {
@@ -21,6 +22,13 @@ export function decodeScalar(bytes: Uint8Array, order: bigint): Scalar | null {
 /** Encoded points one after another. */
 export function pointsBytes(group: Group, points: readonly Point[]): Uint8Array {
   return concatBytes(...group.encodeAll(points))
+}
+
+/** A point of a key that was checked when it was made. @throws {InvariantError} for anything else */
+export function storedPoint(group: Group, bytes: Uint8Array | undefined): Point {
+  const point = group.decode(bytes ?? new Uint8Array(0))
+  invariant(point !== null, 'a stored key holds valid points')
+  return point
 }
 
 /** Reads a payload field by field. */
@@ -40,9 +48,10 @@ export class PayloadReader {
 
   bytes(length: number): Uint8Array {
     const end = this.#offset + length
-    if (end > this.#bytes.length) this.#isBroken = true
     // A copy whatever the input is: the slice of a Node buffer would share its memory.
-    const part = this.#isBroken ? new Uint8Array(length) : new Uint8Array(this.#bytes.subarray(this.#offset, end))
+    const part = new Uint8Array(length)
+    // A field that is cut counts as zeros, so that half a number never asks for millions of items. Past the end the reader is never whole again.
+    if (end <= this.#bytes.length) part.set(this.#bytes.subarray(this.#offset, end))
     this.#offset = end
     return part
   }

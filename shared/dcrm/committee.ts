@@ -46,16 +46,17 @@ const ascending = (ids: readonly PartyId[]): readonly PartyId[] => ids.toSorted(
 /** For each vertex the vertices it disputes with, as bits. */
 function conflictBits(ids: readonly PartyId[], disputes: readonly Dispute[]): readonly number[] {
   invariant(ids.length <= MAX_COMMITTEE, 'a committee fits 32 bits')
-  const indexOf = new Map(ids.map((id, index) => [id, index]))
-  const bits = ids.map(() => 0)
-  for (const [one, other] of disputes) {
-    const left = indexOf.get(one)
-    const right = indexOf.get(other)
-    if (left === undefined || right === undefined || left === right) continue
-    bits[left] = (bits[left] ?? 0) | (1 << right)
-    bits[right] = (bits[right] ?? 0) | (1 << left)
+  const bitOf = new Map(ids.map((id, index) => [id, 1 << index]))
+  const bits = new Map<PartyId, number>()
+  const accuse = (one: PartyId, other: PartyId): void => {
+    bits.set(one, (bits.get(one) ?? 0) | (bitOf.get(other) ?? 0))
   }
-  return bits
+  for (const [one, other] of disputes) {
+    if (one === other) continue
+    accuse(one, other)
+    accuse(other, one)
+  }
+  return ids.map((id) => bits.get(id) ?? 0)
 }
 
 const bitCount = (bits: number): number => {
@@ -64,17 +65,16 @@ const bitCount = (bits: number): number => {
   return Math.imul((nibbles + (nibbles >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
 }
 
-/** Vertices of `allowed` with the fewest and the most conflicts inside it. */
-function extremes(conflicts: readonly number[], allowed: number): Readonly<{ least: number; most: number; degree: number }> {
-  let [least, most, fewest, degree] = [-1, -1, 33, -1]
+/** A vertex of `allowed` with at most one conflict inside it, else the one with the most. */
+function simplest(conflicts: readonly number[], allowed: number): Readonly<{ vertex: number; degree: number }> {
+  let most = { vertex: 0, degree: 0 }
   for (let rest = allowed; rest !== 0; rest &= rest - 1) {
     const vertex = 31 - Math.clz32(rest & -rest)
-    const count = bitCount((conflicts[vertex] ?? 0) & allowed)
-    if (count < fewest) [least, fewest] = [vertex, count]
-    if (count > degree) [most, degree] = [vertex, count]
-    if (fewest <= 1) break
+    const degree = bitCount((conflicts[vertex] ?? 0) & allowed)
+    if (degree <= 1) return { vertex, degree }
+    if (degree > most.degree) most = { vertex, degree }
   }
-  return { least, most, degree: fewest <= 1 ? fewest : degree }
+  return most
 }
 
 /**
@@ -85,12 +85,11 @@ function extremes(conflicts: readonly number[], allowed: number): Readonly<{ lea
 function largestWithin(conflicts: readonly number[], allowed: number): number {
   let [size, left] = [0, allowed]
   while (left !== 0) {
-    const { least, most, degree } = extremes(conflicts, left)
-    if (degree > 2) {
-      const without = left & ~(1 << most)
-      return size + Math.max(1 + largestWithin(conflicts, without & ~(conflicts[most] ?? 0)), largestWithin(conflicts, without))
-    }
-    left &= ~((1 << least) | (conflicts[least] ?? 0))
+    const { vertex, degree } = simplest(conflicts, left)
+    const without = left & ~(1 << vertex)
+    const compatible = without & ~(conflicts[vertex] ?? 0)
+    if (degree > 2) return size + Math.max(1 + largestWithin(conflicts, compatible), largestWithin(conflicts, without))
+    left = compatible
     size++
   }
   return size

@@ -6,7 +6,7 @@
  */
 import { bytesToBigint, concatBytes, utf8ToBytes } from '#shared/bytes.ts'
 import type { DcrmBackend, Group, Point, Scalar, Secp256k1 } from '#shared/dcrm/backend.ts'
-import { decodeScalar, scalarBytes } from '#shared/dcrm/codec.ts'
+import { decodeScalar, scalarBytes, storedPoint } from '#shared/dcrm/codec.ts'
 import { groupOfScheme } from '#shared/dcrm/descriptor.ts'
 import { hashToScalar } from '#shared/dcrm/hash.ts'
 import { mod } from '#shared/dcrm/polynomial.ts'
@@ -116,18 +116,9 @@ export function childShare(backend: DcrmBackend, share: KeyShare, path: ChildPat
 }
 
 function shiftPublic(group: Group, publicKey: PublicKey, { shift, offsetPoint }: Derivation): PublicKey {
-  const known = (bytes: Uint8Array): Point => {
-    const point = group.decode(bytes)
-    invariant(point !== null, 'a stored key holds valid points')
-    return point
-  }
-  const moved = publicKey.publicShares.map((bytes) => shiftPoint(group, known(bytes), shift, offsetPoint))
-  const [constant, ...rest] = publicKey.commitments.map(known)
-  invariant(constant !== undefined, 'a key has commitments')
-  const signed = rest.map((point) => (shift.isNegated ? group.negate(point) : point))
-  return {
-    ...publicKey,
-    commitments: group.encodeAll([shiftPoint(group, constant, shift, offsetPoint), ...signed]),
-    publicShares: group.encodeAll(moved),
-  }
+  const moved = (bytes: Uint8Array, by: Point): Point => shiftPoint(group, storedPoint(group, bytes), shift, by)
+  // Only the constant coefficient moves; the others share its sign.
+  const commitments = publicKey.commitments.map((bytes, index) => moved(bytes, index === 0 ? offsetPoint : group.identity))
+  const publicShares = publicKey.publicShares.map((bytes) => moved(bytes, offsetPoint))
+  return { ...publicKey, commitments: group.encodeAll(commitments), publicShares: group.encodeAll(publicShares) }
 }

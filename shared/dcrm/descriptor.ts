@@ -22,7 +22,7 @@ export function dkgModeOf(descriptor: Pick<KeyDescriptor, 'threshold' | 'members
 export function idsFault(ids: readonly PartyId[]): string | null {
   for (const [index, id] of ids.entries()) {
     if (!Number.isInteger(id) || id < 1 || id > 0xffff) return 'PARTY_ID_RANGE'
-    if (index > 0 && id <= (ids[index - 1] ?? 0)) return 'PARTY_IDS_ORDER'
+    if (id <= (ids[index - 1] ?? 0)) return 'PARTY_IDS_ORDER'
   }
   return null
 }

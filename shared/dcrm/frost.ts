@@ -5,8 +5,8 @@
  * @module
  */
 import { bytesToBigint, concatBytes } from '#shared/bytes.ts'
-import type { DcrmBackend, Group, Point, Scalar } from '#shared/dcrm/backend.ts'
-import { decodePayload, decodeScalar, scalarBytes } from '#shared/dcrm/codec.ts'
+import type { DcrmBackend, Group, Scalar } from '#shared/dcrm/backend.ts'
+import { decodePayload, decodeScalar, scalarBytes, storedPoint } from '#shared/dcrm/codec.ts'
 import { createDrbg } from '#shared/dcrm/drbg.ts'
 import type { FrostCommitment, FrostContext, FrostNonces } from '#shared/dcrm/frost-math.ts'
 import { frostAggregate, frostContext, frostNonce, frostShare, isFrostShareValid } from '#shared/dcrm/frost-math.ts'
@@ -35,9 +35,9 @@ export type FrostInput = Readonly<{
   seed: Uint8Array
 }>
 
-export type FrostState =
-  | Readonly<{ phase: 'committed'; nonces: FrostNonces; own: FrostCommitment }>
-  | Readonly<{ phase: 'shared'; context: FrostContext; commitments: readonly FrostCommitment[]; own: Scalar }>
+type Committed = Readonly<{ nonces: FrostNonces; own: FrostCommitment }>
+type Shared = Readonly<{ context: FrostContext; commitments: readonly FrostCommitment[]; own: Scalar }>
+export type FrostState = Committed | Shared
 
 type FrostStep = Step<FrostState, Uint8Array>
 
@@ -88,12 +88,6 @@ function signerOf(input: FrostInput): Signer {
   return { input, suite: frostSuite(backend, scheme), secret: bytesToBigint(share.secret), members }
 }
 
-function storedPoint(group: Group, bytes: Uint8Array | undefined): Point {
-  const point = bytes === undefined ? null : group.decode(bytes)
-  invariant(point !== null, 'a stored key holds valid points')
-  return point
-}
-
 const specOf = (set: readonly PartyId[], round: number, name: string, size: number): RoundSpec => ({
   round,
   name,
@@ -111,14 +105,14 @@ function start({ input, suite, secret }: Signer): FrostStep {
   const own = { id: input.share.self, hiding: group.mulBase(nonces.hiding), binding: group.mulBase(nonces.binding) }
   return {
     kind: 'round',
-    state: { phase: 'committed', nonces, own },
+    state: { nonces, own },
     spec: specOf(input.set, COMMIT_ROUND, 'commit', 2 * group.pointBytes),
     send: { broadcast: commitmentBytes(group, own), direct: new Map() },
     faults: [],
   }
 }
 
-function takeCommitments(signer: Signer, state: Extract<FrostState, { phase: 'committed' }>, inbox: Inbox): FrostStep {
+function takeCommitments(signer: Signer, state: Committed, inbox: Inbox): FrostStep {
   const { input, suite, secret } = signer
   const { group } = suite
   const { values, faults } = collect(input.set, inbox, COMMIT_ROUND, 'FROST_COMMITMENT_MALFORMED', (payload, id) =>
@@ -132,14 +126,14 @@ function takeCommitments(signer: Signer, state: Extract<FrostState, { phase: 'co
   const own = frostShare(suite, context, input.share.self, secret, state.nonces)
   return {
     kind: 'round',
-    state: { phase: 'shared', context, commitments: values, own },
+    state: { context, commitments: values, own },
     spec: specOf(input.set, SHARE_ROUND, 'share', 32),
     send: { broadcast: scalarBytes(own), direct: new Map() },
     faults: [],
   }
 }
 
-function takeShares(signer: Signer, state: Extract<FrostState, { phase: 'shared' }>, inbox: Inbox): FrostStep {
+function takeShares(signer: Signer, state: Shared, inbox: Inbox): FrostStep {
   const { input, suite } = signer
   const { values, faults } = collect(input.set, inbox, SHARE_ROUND, 'FROST_SHARE_MALFORMED', (payload, id) =>
     id === input.share.self ? state.own : decodeScalar(payload, suite.group.order),
@@ -152,7 +146,7 @@ function takeShares(signer: Signer, state: Extract<FrostState, { phase: 'shared'
   return { kind: 'aborted', code: 'SHARE_INVALID', faults: wrongShares(signer, state, values) }
 }
 
-function wrongShares(signer: Signer, state: Extract<FrostState, { phase: 'shared' }>, responses: readonly Scalar[]): readonly Fault[] {
+function wrongShares(signer: Signer, state: Shared, responses: readonly Scalar[]): readonly Fault[] {
   const { input, suite, members } = signer
   return state.commitments.flatMap((commitment, index) => {
     const publicShare = storedPoint(suite.group, input.share.publicKey.publicShares[members.indexOf(commitment.id)])
@@ -167,6 +161,6 @@ export function frostMachine(input: FrostInput): RoundMachine<FrostState, Uint8A
   const signer = signerOf(input)
   return {
     start: () => start(signer),
-    next: (state, inbox) => (state.phase === 'committed' ? takeCommitments(signer, state, inbox) : takeShares(signer, state, inbox)),
+    next: (state, inbox) => ('nonces' in state ? takeCommitments(signer, state, inbox) : takeShares(signer, state, inbox)),
   }
 }

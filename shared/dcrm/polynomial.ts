@@ -49,7 +49,7 @@ export function lagrange(set: readonly PartyId[], self: PartyId, order: bigint, 
 
 /** Coefficients of the polynomial of degree points−1 through all points. */
 export function interpolate(points: readonly (readonly [PartyId, Scalar])[], order: bigint): readonly Scalar[] {
-  const sum: Scalar[] = points.map(() => 0n)
+  let sum: readonly Scalar[] = []
   for (const [self, value] of points) {
     let basis: Scalar[] = [1n]
     let denominator = 1n
@@ -59,7 +59,8 @@ export function interpolate(points: readonly (readonly [PartyId, Scalar])[], ord
       denominator = mod(denominator * BigInt(self - other), order)
     }
     const factor = mod(value * inverse(denominator, order), order)
-    for (const [index, coefficient] of basis.entries()) sum[index] = mod((sum[index] ?? 0n) + coefficient * factor, order)
+    const known = sum
+    sum = basis.map((coefficient, index) => mod((known[index] ?? 0n) + coefficient * factor, order))
   }
   return sum
 }

@@ -30,7 +30,6 @@ const schnorrNonce = (group: Group, key: Point, response: Scalar, challenge: Sca
 /** Source: BIP340, Verify. `key` has 32 bytes, the message any length. */
 export function verifyBip340(backend: DcrmBackend, key: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   const group = backend.secp256k1
-  if (signature.length !== 64) return false
   const point = group.liftX(key)
   const nonceX = signature.subarray(0, 32)
   const response = decodeScalar(signature.subarray(32), group.order)
@@ -44,7 +43,6 @@ export function verifyBip340(backend: DcrmBackend, key: Uint8Array, message: Uin
 /** Source: RFC 8032 5.1.7; strict: canonical encodings, prime-order key and nonce. */
 export function verifyEd25519(backend: DcrmBackend, key: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   const group = backend.ed25519
-  if (signature.length !== 64) return false
   const point = group.decode(key)
   const nonceBytes = signature.subarray(0, 32)
   const claimed = group.decode(nonceBytes)
@@ -60,7 +58,8 @@ export function verifyEcdsa(backend: DcrmBackend, key: Uint8Array, digest: Uint8
   const point = group.decode(key)
   const r = decodeScalar(signature.subarray(0, 32), group.order)
   const s = decodeScalar(signature.subarray(32, 64), group.order)
-  if (point === null || r === null || s === null || r === 0n || s === 0n || s > group.order / 2n) return false
+  // Neither scalar may be missing or 0.
+  if (!point || !r || !s || s > group.order / 2n) return false
   const weight = inverse(s, group.order)
   const nonce = group.sumPublic([
     [group.generator, mod(bytesToBigint(digest) * weight, group.order)],
@@ -69,7 +68,7 @@ export function verifyEcdsa(backend: DcrmBackend, key: Uint8Array, digest: Uint8
   if (group.isIdentity(nonce)) return false
   const { x, isOdd } = group.coordinates(nonce)
   const abscissa = bytesToBigint(x)
-  const recovery = (isOdd ? 1 : 0) | (abscissa >= group.order ? 2 : 0)
+  const recovery = (isOdd ? 1 : 0) + (abscissa === r ? 0 : 2)
   return mod(abscissa, group.order) === r && signature[64] === recovery
 }
 

@@ -5,8 +5,9 @@ import { chooseCommittee, chooseSigningSet, largestSigningSet } from '#shared/dc
 import type { Dispute } from '#shared/dcrm/committee.ts'
 import { committeeSize, lossNumerator } from '#shared/dcrm/committee-size.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
+import { InvariantError } from '#shared/fault.ts'
 import type { Hex } from '#shared/types.ts'
-import { seedOf } from '#test/unit/dcrm/support.ts'
+import { hashed, seedOf, u64 } from '#test/unit/dcrm/support.ts'
 
 const draw = (word: string, attempt = 0) => ({ randomness: seedOf(word), requestId: seedOf('request'), attempt })
 const candidates = (count: number, operators: number) =>
@@ -25,6 +26,15 @@ describe('a committee', () => {
       expect(seated).toEqual(seated?.toSorted((left, right) => left - right))
       expect(new Set(seated?.map((id) => (id - 1) % 5)).size).toBe(5)
     }
+  })
+  it('is seated in the order of the hashes of randomness, request, attempt and id', () => {
+    const given = draw('order', 3)
+    const hashOf = (id: number) => hashed('seat', given.randomness, given.requestId, u64(3), u64(id))
+    const order = candidates(12, 12)
+      .map(({ id }) => id)
+      .toSorted((left, right) => (hashOf(left) < hashOf(right) ? -1 : 1))
+    const expected = order.slice(0, 5).toSorted((left, right) => left - right)
+    expect(chooseCommittee(nobleBackend, given, candidates(12, 12), 5)).toEqual(expected)
   })
   it('does not exist with too few operators', () => {
     expect(chooseCommittee(nobleBackend, draw('few'), candidates(12, 4), 5)).toBe(null)
@@ -106,7 +116,35 @@ describe('a signing set', () => {
       { numRuns: 100 },
     )
   })
+  it('is drawn in the order of hashes of its own', () => {
+    const given = draw('order', 3)
+    const hashOf = (id: number) => hashed('signers', given.randomness, given.requestId, u64(3), u64(id))
+    const order = members.toSorted((left, right) => (hashOf(left) < hashOf(right) ? -1 : 1))
+    const expected = order.slice(0, 4).toSorted((left, right) => left - right)
+    expect(chooseSigningSet(nobleBackend, given, members, 4, [], [])).toEqual(expected)
+  })
+  it('is the largest where somebody with the most disputes must sign, and where such a one must not', () => {
+    const apart = (...disputes: readonly Dispute[]) => largestSigningSet([0, 1, 2, 3, 4, 5], disputes, [])
+    // 0, 1 and 2 have no dispute among each other; 1 has three with others, as many as anybody.
+    expect(apart([3, 1], [3, 2], [4, 0], [4, 1], [4, 2], [5, 0], [5, 1], [5, 3])).toBe(3)
+    // 0, 1, 3 and 5 have none; 2 and 4 have three each.
+    expect(apart([2, 0], [2, 1], [4, 0], [4, 1], [4, 2])).toBe(4)
+    expect(apart([2, 0], [2, 1], [4, 0], [4, 2], [4, 3], [5, 1], [5, 3])).toBe(3)
+  })
+  it('is not sought among more than 32, the most a committee has', () => {
+    const many = (count: number) => Array.from({ length: count }, (_, index) => index + 1)
+    expect(largestSigningSet(many(32), [], [])).toBe(32)
+    expect(() => largestSigningSet(many(33), [], [])).toThrow(InvariantError)
+  })
   it('ignores disputes of strangers and with oneself', () => {
+    // Of three in a row of two disputes the outer ones sign, whatever they say of themselves.
+    const row: readonly Dispute[] = [
+      [1, 2],
+      [1, 3],
+      [2, 2],
+      [3, 3],
+    ]
+    expect(largestSigningSet([1, 2, 3], row, [])).toBe(2)
     expect(
       largestSigningSet(
         [1, 2],
@@ -162,6 +200,8 @@ describe('the size of a committee', () => {
     // Availability 1/2, 2 of 3: loss 1/2.
     expect(lossNumerator(500_000, { threshold: 2, size: 3 })).toBe(500_000n * 10n ** 12n)
     expect(committeeSize({ availabilityPpm: 900_000, maxLossExponent: 0, domains: 3 })).toEqual({ threshold: 2, size: 3 })
+    // Members that are never there are lost with probability 1 = 10^0.
+    expect(committeeSize({ availabilityPpm: 0, maxLossExponent: 0, domains: 3 })).toEqual({ threshold: 2, size: 3 })
   })
   it('needs as many operators as members', () => {
     expect(committeeSize({ availabilityPpm: 990_000, maxLossExponent: 4, domains: 5 })).toEqual({ threshold: 3, size: 5 })

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { bytesToBigint } from '#shared/bytes.ts'
+import type { DcrmBackend } from '#shared/dcrm/backend.ts'
 import { ethereumAddress, testAddresses } from '#shared/dcrm/address.ts'
 import { attemptAt, genericDigest, heartbeatDigest, signingEntropy } from '#shared/dcrm/digest.ts'
 import type { ChildPath } from '#shared/dcrm/derive.ts'
@@ -10,25 +11,12 @@ import { groupOfScheme } from '#shared/dcrm/descriptor.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
 import { lagrange } from '#shared/dcrm/polynomial.ts'
 import type { KeyShare, Scheme } from '#shared/dcrm/types.ts'
+import { InvariantError } from '#shared/fault.ts'
 import { ed25519 } from '@noble/curves/ed25519.js'
 import { schnorr, secp256k1 } from '@noble/curves/secp256k1.js'
-import { dealtShares, hex, seedOf, unhex } from '#test/unit/dcrm/support.ts'
+import { dealtShares, encoded, hashed, hex, seedOf, u64, unhex } from '#test/unit/dcrm/support.ts'
 
 const path = (purpose: ChildPath['purpose'], subject: Uint8Array = new Uint8Array(32)): ChildPath => ({ purpose, subject })
-const items = (tag: string, ...parts: readonly Uint8Array[]): string => {
-  const hash = createHash('sha256')
-  for (const part of [Buffer.from(`FUSION-DCRM/v1/${tag}`), ...parts]) {
-    const length = Buffer.alloc(4)
-    length.writeUInt32BE(part.length)
-    hash.update(length).update(part)
-  }
-  return hash.digest('hex')
-}
-const u64 = (value: number): Uint8Array => {
-  const bytes = Buffer.alloc(8)
-  bytes.writeBigUInt64BE(BigInt(value))
-  return bytes
-}
 const keyOf = (scheme: Scheme, word: string) => {
   const shares = dealtShares(scheme, 2, [3, 5, 8], word)
   const { publicKey } = shares.get(3) as KeyShare
@@ -39,11 +27,27 @@ describe('child keys', () => {
   it('tweak by the hash of request, key, purpose and subject', () => {
     const { requestId, key } = keyOf('ecdsa', 'tweak')
     const subject = seedOf('subject')
-    const expected = BigInt(`0x${items('derive', requestId, key, u64(1), subject)}`) % secp256k1.Point.Fn.ORDER
+    const expected = BigInt(`0x${hashed('derive', requestId, key, u64(1), subject)}`) % secp256k1.Point.Fn.ORDER
     expect(childTweak(nobleBackend, 'ecdsa', requestId, key, path('change', subject))).toBe(expected)
     expect(unhex(childKey(nobleBackend, 'ecdsa', requestId, key, path('change', subject))?.signingKey as Uint8Array)).toBe(
       secp256k1.Point.fromBytes(key).add(secp256k1.Point.BASE.multiply(expected)).toHex(),
     )
+  })
+  it('number the purposes 0 lock-in, 1 change, 2 heartbeat, 3 generic', () => {
+    const { requestId, key } = keyOf('ecdsa', 'purposes')
+    for (const [number, purpose] of (['lock-in', 'change', 'heartbeat', 'generic'] as const).entries())
+      expect(childTweak(nobleBackend, 'ecdsa', requestId, key, path(purpose))).toBe(
+        BigInt(`0x${hashed('derive', requestId, key, u64(number), new Uint8Array(32))}`) % secp256k1.Point.Fn.ORDER,
+      )
+  })
+  it('of Ed25519 are tweaked by 64 bytes of SHA-512, big-endian, modulo the order', () => {
+    const { requestId, key } = keyOf('ed25519', 'tweak')
+    const subject = seedOf('subject')
+    const wide = createHash('sha512')
+      .update(encoded('derive', requestId, key, u64(3), subject))
+      .digest('hex')
+    const expected = BigInt(`0x${wide}`) % ed25519.Point.Fn.ORDER
+    expect(childTweak(nobleBackend, 'ed25519', requestId, key, path('generic', subject))).toBe(expected)
   })
   it('differ by purpose and by subject', () => {
     const { requestId, key } = keyOf('taproot', 'separate')
@@ -86,6 +90,38 @@ describe('child keys', () => {
   it('do not exist for bytes that are no key', () => {
     expect(childKey(nobleBackend, 'ecdsa', seedOf('r'), new Uint8Array(33), path('generic'))).toBe(null)
   })
+  it('do not exist where a hash would make them the neutral point or go past the order, and neither do shares of them', () => {
+    const order = secp256k1.Point.Fn.ORDER
+    // With a hash that always says `digest`, both tweaks are known beforehand.
+    const weak = (digest: Uint8Array): DcrmBackend => ({ ...nobleBackend, sha256: () => digest })
+    const childOf = (backend: DcrmBackend, scheme: Scheme, secret: bigint) => {
+      const key = secp256k1.Point.BASE.multiply(((secret % order) + order) % order).toBytes()
+      return childKey(backend, scheme, seedOf('r'), key, path('generic'))
+    }
+    const past = weak(new Uint8Array(32).fill(255))
+    expect(childOf(past, 'ecdsa', 5n)).not.toBe(null)
+    expect(childOf(past, 'taproot', 5n)).toBe(null)
+    const [share] = dealtShares('taproot', 2, [3, 5], 'past').values()
+    expect(childShare(past, share as KeyShare, path('generic'))).toBe(null)
+    // The tweak c of both steps, such that −cG has even y: X = −cG ends at its child, X = −2cG at the output key.
+    const c = [1n, 2n, 3n, 4n, 5n, 6n, 7n].find((each) => secp256k1.Point.BASE.multiply(order - each).toBytes()[0] === 2) ?? 0n
+    const backend = weak(hex(c.toString(16).padStart(64, '0')))
+    expect(['ecdsa', 'taproot'].map((scheme) => childOf(backend, scheme as Scheme, -c))).toEqual([null, null])
+    expect(childOf(backend, 'taproot', -2n * c)).toBe(null)
+    expect(childOf(backend, 'taproot', -3n * c)).not.toBe(null)
+  })
+  it('have no shares where the stored key is broken', () => {
+    const share = keyOf('taproot', 'broken').shares.get(3) as KeyShare
+    const { publicKey } = share
+    const [constant] = publicKey.commitments
+    const broken = [
+      { commitments: [] },
+      { commitments: [constant as Uint8Array, new Uint8Array(33)] },
+      { publicShares: [new Uint8Array(33), ...publicKey.publicShares.slice(1)] },
+    ]
+    for (const part of broken)
+      expect(() => childShare(nobleBackend, { ...share, publicKey: { ...publicKey, ...part } }, path('generic'))).toThrow(InvariantError)
+  })
   it('are not made by tweaking ECDSA shares', () => {
     expect(() => childShare(nobleBackend, keyOf('ecdsa', 'a').shares.get(3) as KeyShare, path('generic'))).toThrow('ECDSA')
   })
@@ -101,21 +137,25 @@ describe('addresses', () => {
     ])
   })
   it('of Taproot and Ed25519 encode the key itself', () => {
-    const [taproot] = testAddresses('taproot', hex('53a1f6e454df1aa2776a2814a721372d6258050de330b3c6d10ee8f4e0dda343'))
-    expect(taproot?.text).toMatch(/^bcrt1p2wsldez5mud2yam29q22wgfh9439spgduvct83k3pm50fcxa5dps/)
-    const key = ed25519.getPublicKey(seedOf('solana'))
-    expect(testAddresses('ed25519', key)[0]?.text).toMatch(/^[1-9A-HJ-NP-Za-km-z]{43,44}$/)
+    // The first wallet vector of BIP341, with the checksum of BIP350 for the regression-test network.
+    expect(testAddresses('taproot', hex('53a1f6e454df1aa2776a2814a721372d6258050de330b3c6d10ee8f4e0dda343'))).toEqual([
+      { chain: 'bitcoin-regtest', text: 'bcrt1p2wsldez5mud2yam29q22wgfh9439spgduvct83k3pm50fcxa5dpsw5tudp' },
+    ])
+    // The first key of RFC 8032 as Solana writes it.
+    expect(testAddresses('ed25519', hex('d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a'))).toEqual([
+      { chain: 'ed25519', text: 'FVen3X669xLzsi6N2V91DoiyzHzg1uAgqiT8jZ9nS96Z' },
+    ])
   })
 })
 
 describe('digests', () => {
   const [genesis, request, message] = [seedOf('genesis'), seedOf('request'), seedOf('message')]
   it('carry a tag of their own, the chain and the request', () => {
-    expect(unhex(genericDigest(nobleBackend, genesis, request, message))).toBe(items('sign/generic', genesis, request, message))
+    expect(unhex(genericDigest(nobleBackend, genesis, request, message))).toBe(hashed('sign/generic', genesis, request, message))
     expect(unhex(heartbeatDigest(nobleBackend, genesis, request, 7, message))).toBe(
-      items('sign/heartbeat', genesis, request, u64(7), message),
+      hashed('sign/heartbeat', genesis, request, u64(7), message),
     )
-    expect(unhex(signingEntropy(nobleBackend, message, request))).toBe(items('rho', message, request))
+    expect(unhex(signingEntropy(nobleBackend, message, request))).toBe(hashed('rho', message, request))
   })
   it('belong to attempts of 20 blocks counted from the opening', () => {
     expect([99, 100, 119, 120, 160].map((height) => attemptAt(height, 100))).toEqual([null, 0, 0, 1, 3])

@@ -1,13 +1,16 @@
 /** Hashing, scalars, polynomials and the reference backend. Expected values: hand computation, RFC 9380's hasher, Lagrange's theorem. @module */
+import { createHash } from 'node:crypto'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { bytesToHex, hexToBytes } from '#shared/bytes.ts'
+import { bigintToBytes, bytesToHex, concatBytes, hexToBytes } from '#shared/bytes.ts'
 import { descriptorFault, dkgModeOf, idsFault } from '#shared/dcrm/descriptor.ts'
 import { createDrbg } from '#shared/dcrm/drbg.ts'
 import { encodeItems, idsBytes, listBytes } from '#shared/dcrm/hash.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
-import { evaluate, evaluateInExponent, interpolate, inverse, lagrange } from '#shared/dcrm/polynomial.ts'
-import { decodePayload, decodeScalar, scalarBytes } from '#shared/dcrm/codec.ts'
+import { evaluate, evaluateInExponent, interpolate, inverse, lagrange, mod } from '#shared/dcrm/polynomial.ts'
+import { decodePayload, decodeScalar, pointsBytes, scalarBytes, storedPoint } from '#shared/dcrm/codec.ts'
+import { InvariantError } from '#shared/fault.ts'
+import { encoded, seedOf, u64, unhex } from '#test/unit/dcrm/support.ts'
 
 const groups = [nobleBackend.secp256k1, nobleBackend.ed25519]
 
@@ -53,6 +56,18 @@ describe('scalars and polynomials', () => {
     expect(decodeScalar(scalarBytes(order - 1n), order)).toBe(order - 1n)
     expect(decodeScalar(scalarBytes(order), order)).toBe(null)
     expect(decodeScalar(new Uint8Array(31), order)).toBe(null)
+    expect(decodeScalar(new Uint8Array(33), order)).toBe(null)
+  })
+  it('reduces into 0 … order − 1, whatever the sign', () => {
+    expect([-8n, -7n, -1n, 0n, 6n, 7n, 8n].map((value) => mod(value, 7n))).toEqual([6n, 0n, 6n, 0n, 6n, 0n, 1n])
+  })
+  it('has no inverse of zero, in whatever form it comes', () => {
+    for (const zero of [0n, 7n, -14n]) expect(() => inverse(zero, 7n)).toThrow(InvariantError)
+  })
+  it('does not interpolate at a point outside the set or through a point given twice', () => {
+    expect(() => lagrange([1, 2], 3, 7n)).toThrow(InvariantError)
+    expect(() => lagrange([1, 2, 2], 1, 7n)).toThrow(InvariantError)
+    expect(() => lagrange([1, 1, 2], 1, 7n)).toThrow(InvariantError)
   })
 })
 
@@ -89,6 +104,38 @@ describe('the reference backend', () => {
     expect(read(Uint8Array.of(1))).toBe(null)
     expect(read(Uint8Array.of(1, 2, 3))).toBe(null)
   })
+  it('reads zeros for a field that is cut or not there', () => {
+    const seen: Uint8Array[] = []
+    const result = decodePayload(Uint8Array.of(1, 2, 3), (reader) => seen.push(reader.bytes(2), reader.bytes(2), reader.bytes(1)))
+    expect(result).toBe(null)
+    expect(seen).toEqual([Uint8Array.of(1, 2), Uint8Array.of(0, 0), Uint8Array.of(0)])
+  })
+  it('reads copies: a payload that changes later changes nothing', () => {
+    const payload = Buffer.of(1, 2)
+    const read = decodePayload(payload, (reader) => reader.bytes(2))
+    payload[0] = 9
+    expect(read).toEqual(Uint8Array.of(1, 2))
+  })
+  it('reads scalars below the order only', () => {
+    const { order } = nobleBackend.ed25519
+    const read = (bytes: Uint8Array) => decodePayload(bytes, (reader) => reader.scalar(order))
+    expect([0n, 1n, order - 1n].map((value) => read(scalarBytes(value)))).toEqual([0n, 1n, order - 1n])
+    expect([order, 2n ** 256n - 1n].map((value) => read(scalarBytes(value)))).toEqual([null, null])
+  })
+  it.each(groups)('reads exactly so many points of $curve, each of them valid', (group) => {
+    const points = [3n, 4n].map((k) => group.mulBase(k))
+    const payload = pointsBytes(group, points)
+    expect(payload).toEqual(concatBytes(...points.map((point) => group.encode(point))))
+    const read = (bytes: Uint8Array, count: number) => decodePayload(bytes, (reader) => reader.points(group, count))
+    expect(read(payload, 2)?.map((point) => group.encode(point))).toEqual(points.map((point) => group.encode(point)))
+    expect([1, 3].map((count) => read(payload, count))).toEqual([null, null])
+    expect(read(payload.with(group.pointBytes, 255), 2)).toBe(null)
+  })
+  it.each(groups)('takes back a point of $curve that it stored, and nothing else', (group) => {
+    const bytes = group.encode(group.mulBase(7n))
+    expect(group.encode(storedPoint(group, bytes))).toEqual(bytes)
+    for (const broken of [undefined, new Uint8Array(0), bytes.slice(1)]) expect(() => storedPoint(group, broken)).toThrow(InvariantError)
+  })
 })
 
 describe('descriptors', () => {
@@ -107,10 +154,14 @@ describe('descriptors', () => {
   })
   it('refuses thresholds below 2 or above the committee, and short request ids', () => {
     expect(descriptorFault(base)).toBe(null)
+    expect(descriptorFault({ ...base, threshold: 3 })).toBe(null)
     expect(descriptorFault({ ...base, threshold: 1 })).toBe('THRESHOLD_RANGE')
+    expect(descriptorFault({ ...base, threshold: 2.5 })).toBe('THRESHOLD_RANGE')
     expect(descriptorFault({ ...base, threshold: 4 })).toBe('THRESHOLD_ABOVE_COMMITTEE')
     expect(descriptorFault({ ...base, requestId: new Uint8Array(31) })).toBe('REQUEST_ID_LENGTH')
-    expect(descriptorFault({ ...base, members: Array.from({ length: 33 }, (_, index) => index + 1) })).toBe('COMMITTEE_TOO_LARGE')
+    const sized = (length: number) => descriptorFault({ ...base, members: Array.from({ length }, (_, index) => index + 1) })
+    expect([sized(32), sized(33)]).toEqual([null, 'COMMITTEE_TOO_LARGE'])
+    expect(descriptorFault({ ...base, members: [1, 3, 2] })).toBe('PARTY_IDS_ORDER')
   })
   it('promises guaranteed output exactly where honest members are a majority', () => {
     const mode = (threshold: number, size: number) =>
@@ -126,5 +177,27 @@ describe('the generator', () => {
     expect(left.bytes(32)).toEqual(right.bytes(32))
     expect(left.bytes(32)).not.toEqual(make('a').bytes(32))
     expect(make('b').bytes(32)).not.toEqual(make('a').bytes(32))
+  })
+  it('gives the n-th output as SHAKE256 of seed, label and n', () => {
+    const seed = seedOf('generator')
+    const drbg = createDrbg(nobleBackend, seed, 'label')
+    const expected = (counter: number, outputLength: number) =>
+      createHash('shake256', { outputLength })
+        .update(encoded('drbg', seed, Buffer.from('label'), u64(counter)))
+        .digest('hex')
+    expect(unhex(drbg.bytes(32))).toBe(expected(0, 32))
+    expect(unhex(drbg.bytes(70))).toBe(expected(1, 70))
+    const { order } = nobleBackend.ed25519
+    expect(drbg.scalar({ order })).toBe((BigInt(`0x${expected(2, 64)}`) % (order - 1n)) + 1n)
+  })
+  it('gives scalars from 1 to one below the order', () => {
+    const scalarFrom = (output: bigint) => {
+      const drbg = createDrbg({ shake256: (_, length) => bigintToBytes(output, length) }, new Uint8Array(32), 'edges')
+      return drbg.scalar({ order: 101n })
+    }
+    expect([0n, 1n, 99n, 100n, 101n].map(scalarFrom)).toEqual([1n, 2n, 100n, 1n, 2n])
+  })
+  it('takes seeds of 32 bytes only', () => {
+    for (const length of [0, 31, 33]) expect(() => createDrbg(nobleBackend, new Uint8Array(length), 'a')).toThrow(InvariantError)
   })
 })

@@ -1,4 +1,5 @@
-/** Keys as a trusted dealer would hand them out: for tests of what comes after key generation. @module */
+/** Keys as a trusted dealer would hand them out, and hashing as docs/dcrm.md describes it, by the host's own hashes. @module */
+import { createHash } from 'node:crypto'
 import { concatBytes, utf8ToBytes } from '#shared/bytes.ts'
 import type { DcrmBackend } from '#shared/dcrm/backend.ts'
 import { scalarBytes } from '#shared/dcrm/codec.ts'
@@ -38,3 +39,24 @@ export function dealtShares(
 export const hex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'))
 /** Hex without prefix. */
 export const unhex = (...bytes: readonly Uint8Array[]): string => Buffer.from(concatBytes(...bytes)).toString('hex')
+
+/** What docs/dcrm.md hashes for a tag and items: each with its length in 32 bits before it. */
+export const encoded = (tag: string, ...items: readonly Uint8Array[]): Uint8Array =>
+  Buffer.concat(
+    [Buffer.from(`FUSION-DCRM/v1/${tag}`), ...items].flatMap((item) => {
+      const length = Buffer.alloc(4)
+      length.writeUInt32BE(item.length)
+      return [length, item]
+    }),
+  )
+/** H(tag, items) in hex. */
+export const hashed = (tag: string, ...items: readonly Uint8Array[]): string =>
+  createHash('sha256')
+    .update(encoded(tag, ...items))
+    .digest('hex')
+/** A number as the 8 bytes it is hashed as. */
+export const u64 = (value: number): Uint8Array => {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigUInt64BE(BigInt(value))
+  return bytes
+}
