@@ -40,16 +40,26 @@ export type Made<T> = Readonly<{ result: T; bytesPerParty: number }>
 /** One presignature, by signer. */
 export type BenchPresignature = ReadonlyMap<PartyId, Presignature>
 
+/** The engine as others measure it beside their own. */
 export type SigningBench = Readonly<{
   name: string
+  /** Key generation by n members with threshold t, for ECDSA with the setup of all pairs. */
+  keygen: (t: number, n: number) => BenchKey
+  /**
+   * A whole signature over 32 bytes by exactly t of the members 1…n, from nothing prepared: 65 bytes r ‖ s ‖ recovery id for ECDSA, 64 for the
+   * others, valid under `keys.child.signingKey`.
+   */
+  sign: (keys: BenchKey, signers: readonly PartyId[], messageHash: Uint8Array) => Uint8Array
+}>
+
+/** The engine step by step, with what each step sends. */
+export type MeasuredBench = Readonly<{
   /** Key generation by n members, for ECDSA with the setup of all pairs. */
   keygen: (threshold: number, members: number) => Made<BenchKey>
   /** ECDSA only: one presignature of exactly these signers. */
   presign: (key: BenchKey, signers: readonly PartyId[]) => Made<BenchPresignature>
   /** What remains once the message is known; `presigned` is required for ECDSA. A presignature serves one call. */
   signOnline: (key: BenchKey, signers: readonly PartyId[], digest: Uint8Array, presigned: BenchPresignature | null) => Made<Uint8Array>
-  /** A whole signature from nothing prepared: 65 bytes r ‖ s ‖ recovery id for ECDSA, 64 for the others, valid under `key.child.signingKey`. */
-  sign: (key: BenchKey, signers: readonly PartyId[], digest: Uint8Array) => Made<Uint8Array>
 }>
 
 function runAll<State, Result>(machines: ReadonlyMap<PartyId, RoundMachine<State, Result>>): Made<ReadonlyMap<PartyId, Result>> {
@@ -138,23 +148,28 @@ function signFrost(backend: DcrmBackend, { shares, child }: BenchKey, set: reado
   )
 }
 
-/** All parties of one scheme on the fastest backend of this host. */
-export function createSigningBench(scheme: Scheme = 'ecdsa', backend: DcrmBackend = createNativeBackend()): SigningBench {
-  const signOnline: SigningBench['signOnline'] = (key, signers, digest, presigned) => {
-    if (key.scheme !== 'ecdsa') return signFrost(backend, key, signers, digest)
-    invariant(presigned !== null, 'ECDSA signs online from a presignature')
-    return signEcdsa(backend, key, presigned, digest)
+/** The steps of one scheme on the fastest backend of this host. */
+export function createMeasuredBench(scheme: Scheme, backend: DcrmBackend = createNativeBackend()): MeasuredBench {
+  return {
+    keygen: (threshold, members) => keygen(backend, scheme, threshold, members),
+    presign: (key, signers) => presign(backend, key, signers),
+    signOnline: (key, signers, digest, presigned) => {
+      if (key.scheme !== 'ecdsa') return signFrost(backend, key, signers, digest)
+      invariant(presigned !== null, 'ECDSA signs online from a presignature')
+      return signEcdsa(backend, key, presigned, digest)
+    },
   }
-  const presignOf: SigningBench['presign'] = (key, signers) => presign(backend, key, signers)
+}
+
+/** All parties of one scheme in one process, on the fastest backend of this host. */
+export function createSigningBench(scheme: Scheme = 'ecdsa', backend: DcrmBackend = createNativeBackend()): SigningBench {
+  const steps = createMeasuredBench(scheme, backend)
   return {
     name: `fusion-${scheme}`,
-    keygen: (threshold, members) => keygen(backend, scheme, threshold, members),
-    presign: presignOf,
-    signOnline,
-    sign: (key, signers, digest) => {
-      const prepared = scheme === 'ecdsa' ? presignOf(key, signers) : null
-      const { result, bytesPerParty } = signOnline(key, signers, digest, prepared?.result ?? null)
-      return { result, bytesPerParty: bytesPerParty + (prepared?.bytesPerParty ?? 0) }
+    keygen: (t, n) => steps.keygen(t, n).result,
+    sign: (keys, signers, messageHash) => {
+      const presigned = scheme === 'ecdsa' ? steps.presign(keys, signers).result : null
+      return steps.signOnline(keys, signers, messageHash, presigned).result
     },
   }
 }

@@ -3,8 +3,8 @@ import { createHash, createPublicKey, randomBytes, verify } from 'node:crypto'
 import type { Scheme } from '#shared/dcrm/types.ts'
 import { schnorr, secp256k1 } from '@noble/curves/secp256k1.js'
 import { machine } from './script.ts'
-import type { BenchKey, SigningBench } from './signing-engine.ts'
-import { createSigningBench } from './signing-engine.ts'
+import type { BenchKey, MeasuredBench } from './signing-engine.ts'
+import { createMeasuredBench } from './signing-engine.ts'
 import type { Range } from './statistics.ts'
 import { rangeOf } from './statistics.ts'
 
@@ -40,18 +40,18 @@ function timed<T extends Readonly<{ bytesPerParty: number }>>(samples: number[],
 type Measured = { readonly ms: number[]; bytes: number }
 const nothing = (): Measured => ({ ms: [], bytes: 0 })
 
-function signOnce(bench: SigningBench, key: BenchKey, signers: readonly number[], presign: Measured, online: Measured): void {
+function signOnce(bench: MeasuredBench, key: BenchKey, signers: readonly number[], presign: Measured, online: Measured): void {
   // A digest that somebody could have: of 32 random bytes.
   const digest = createHash('sha256').update(randomBytes(32)).digest()
   const prepared = key.scheme === 'ecdsa' ? timed(presign.ms, () => bench.presign(key, signers)) : null
   const signed = timed(online.ms, () => bench.signOnline(key, signers, digest, prepared?.result ?? null))
   presign.bytes = prepared?.bytesPerParty ?? 0
   online.bytes = signed.bytesPerParty
-  if (!isAccepted(key.scheme, key.child.signingKey, digest, signed.result)) throw new Error(`${bench.name} made a signature nobody accepts`)
+  if (!isAccepted(key.scheme, key.child.signingKey, digest, signed.result)) throw new Error(`a ${key.scheme} signature that nobody accepts`)
 }
 
 function measure(scheme: Scheme, threshold: number, members: number, keys: number, signatures: number): readonly Line[] {
-  const bench = createSigningBench(scheme)
+  const bench = createMeasuredBench(scheme)
   const [keygen, presign, online] = [nothing(), nothing(), nothing()]
   const label = `${threshold}-of-${members}`
   for (let round = 0; round < keys; round++) {
