@@ -23,6 +23,12 @@ export class InvariantError extends Error {
   override readonly name = 'InvariantError'
 }
 
+/** A value that is there unless we have a bug. `why` says why it must be. @throws {InvariantError} when it is missing */
+export function known<T>(value: T | null | undefined, why: string): T {
+  invariant(value !== null && value !== undefined, why)
+  return value
+}
+
 /** Throws unless `condition` holds. `why` says why it must hold. */
 export function invariant(condition: boolean, why: string): asserts condition {
   if (!condition) throw new InvariantError(why)

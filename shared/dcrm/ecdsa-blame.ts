@@ -16,7 +16,7 @@ import type { Presignature } from '#shared/dcrm/presignature.ts'
 import { STATEMENT_BYTES, bondOf, pairsOf } from '#shared/dcrm/presignature.ts'
 import type { Fault, Inbox, RoundMachine, Step } from '#shared/dcrm/round.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
-import { invariant } from '#shared/fault.ts'
+import { invariant, known } from '#shared/fault.ts'
 
 /** Two points and a scalar. */
 const PROOF_BYTES = 2 * 33 + 32
@@ -40,7 +40,8 @@ export type BlameInput = Readonly<{
 
 /** Names of cheaters as faults; empty when all proofs hold, which an invalid signature excludes. */
 export type BlameResult = readonly PartyId[]
-export type BlameState = Readonly<{ round: 1 }>
+/** The one round has nothing to remember. */
+export type BlameState = Readonly<Record<string, never>>
 
 /** A signer's claims: a proof and, per peer in ascending order, the statements it sent and received. */
 type Claim = Readonly<{
@@ -53,8 +54,7 @@ type Claim = Readonly<{
 /** B = (m + r′ε)·G + r′·X. */
 function secondBase({ backend, context, digest, tweak, encodedKey }: BlameInput): Point {
   const group = backend.secp256k1
-  const key = group.decode(encodedKey)
-  invariant(key !== null, 'a stored key is a valid point')
+  const key = known(group.decode(encodedKey), 'a stored key is a valid point')
   return group.sumPublic([
     [group.generator, mod(bytesToBigint(digest) + context.r * tweak, group.order)],
     [key, context.r],
@@ -62,13 +62,14 @@ function secondBase({ backend, context, digest, tweak, encodedKey }: BlameInput)
 }
 
 /**
- * Kᵘ_i and Kᵛ_i = Σ_j (ψ_ji·B_i − ψ_ij·B_j + Γ_ij − Γ_ji) over the bases R and pk, from what i sent to and got from each j.
+ * Kᵘ_i and Kᵛ_i = Σ_j (ψ_ji·B_i − ψ_ij·B_j + Γ_ij − Γ_ji) over the bases R and pk, from what i sent to and got from each j. Null for statements
+ * of another form: two who agree can bind themselves to anything.
  */
 function corrections(group: Group, claim: Claim): readonly [Point, Point] | null {
   const terms: [Term[], Term[]] = [[], []]
   for (const [peer, sentBytes] of claim.sent) {
     const sent = decodeStatement(group, sentBytes)
-    const received = decodeStatement(group, claim.received.get(peer) ?? new Uint8Array(0))
+    const received = decodeStatement(group, statementOf(claim.received, peer))
     if (sent === null || received === null) return null
     const bases = [
       [sent.nonce, received.nonce],
@@ -85,9 +86,13 @@ function corrections(group: Group, claim: Claim): readonly [Point, Point] | null
   return [group.sumPublic(terms[0]), group.sumPublic(terms[1])]
 }
 
+const statementOf = (statements: ReadonlyMap<PartyId, Uint8Array>, peer: PartyId): Uint8Array =>
+  known(statements.get(peer), 'a claim is about each other signer')
+
 /** Y1 = u′·G − Kᵘ and Y2 = w·G − r′·Kᵛ: φ·R′ and φ·B when the partial is honest. */
-function images(input: BlameInput, claim: Claim, partial: Partial): readonly [Point, Point] | null {
+function images(input: BlameInput, signer: PartyId, claim: Claim): readonly [Point, Point] | null {
   const group = input.backend.secp256k1
+  const partial = known(input.partials.get(signer), 'blame follows a round in which all partials arrived')
   const sums = corrections(group, claim)
   if (sums === null) return null
   const { r } = input.context
@@ -119,9 +124,7 @@ function ownClaim(input: BlameInput): Uint8Array {
   const sent = new Map(presignature.statements.map(({ peer, sent: bytes }) => [peer, bytes]))
   const received = new Map(presignature.statements.map(({ peer, received: bytes }) => [peer, bytes]))
   const draft: Claim = { commitments, response: 0n, sent, received }
-  const partial = input.partials.get(self)
-  const shown = partial === undefined ? null : images(input, draft, partial)
-  invariant(shown !== null, 'own statements are well formed')
+  const shown = known(images(input, self, draft), 'own statements are well formed')
   const response = mod(blinding + challenge(input, self, base, [...shown, ...commitments]) * phi, group.order)
   const statements = presignature.statements.flatMap(({ sent: out, received: back }) => [out, back])
   return concatBytes(...group.encodeAll(commitments), scalarBytes(response), ...statements)
@@ -146,10 +149,9 @@ function decodeClaim(input: BlameInput, signer: PartyId, payload: Uint8Array): C
 
 /** z·R′ = A1 + c·Y1 and z·B = A2 + c·Y2. */
 function isProven(input: BlameInput, signer: PartyId, claim: Claim): boolean {
-  const { backend, context, partials } = input
+  const { backend, context } = input
   const group = backend.secp256k1
-  const partial = partials.get(signer)
-  const shown = partial === undefined ? null : images(input, claim, partial)
+  const shown = images(input, signer, claim)
   if (shown === null) return false
   const base = secondBase(input)
   const weight = challenge(input, signer, base, [...shown, ...claim.commitments])
@@ -179,7 +181,7 @@ export function blameMachine(input: BlameInput): RoundMachine<BlameState, BlameR
   return {
     start: () => ({
       kind: 'round',
-      state: { round: 1 },
+      state: {},
       spec,
       send: { broadcast: ownClaim(input), direct: new Map() },
       faults: [],
@@ -210,11 +212,10 @@ function judge(input: BlameInput, inbox: Inbox): Step<BlameState, BlameResult> {
 /** Whether a signer shows exactly what it and each peer confirmed to have told each other when they presigned. */
 function isBound({ backend, presignature }: BlameInput, signer: PartyId, claim: Claim): boolean {
   const { psid, set, bonds } = presignature
-  const none = new Uint8Array(0)
   return pairsOf(set).every((pair, index) => {
     if (!pair.includes(signer)) return true
     const peer = pair[0] === signer ? pair[1] : pair[0]
-    const shown = bondOf(backend, psid, [signer, peer], claim.sent.get(peer) ?? none, claim.received.get(peer) ?? none)
-    return equalBytes(shown, bonds[index] ?? none)
+    const shown = bondOf(backend, psid, [signer, peer], statementOf(claim.sent, peer), statementOf(claim.received, peer))
+    return equalBytes(shown, known(bonds[index], 'a presignature has a bond per pair'))
   })
 }

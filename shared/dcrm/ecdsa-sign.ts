@@ -13,7 +13,7 @@ import type { Presignature } from '#shared/dcrm/presignature.ts'
 import type { Fault, Inbox, RoundMachine, Step } from '#shared/dcrm/round.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 import { verifyEcdsa } from '#shared/dcrm/verify.ts'
-import { invariant } from '#shared/fault.ts'
+import { invariant, known } from '#shared/fault.ts'
 
 /** Bytes of w_i ‖ u′_i. */
 export const PARTIAL_BYTES = 64
@@ -56,8 +56,8 @@ export function signingContext(
   const group = backend.secp256k1
   const { digest, tweak, entropy } = tuple
   if (mod(bytesToBigint(digest), group.order) === 0n) return 'DIGEST_ZERO'
-  const [key, base] = [group.decode(encodedKey), group.decode(encodedNonce)]
-  invariant(key !== null && base !== null, 'stored keys and nonces are valid points')
+  const key = known(group.decode(encodedKey), 'a stored key is a valid point')
+  const base = known(group.decode(encodedNonce), 'a stored nonce is a valid point')
   const child = group.add(key, group.mulPublic(group.generator, tweak))
   if (group.isIdentity(child)) return 'KEY_IDENTITY'
   const childKey = group.encode(child)
@@ -68,7 +68,7 @@ export function signingContext(
   const abscissa = bytesToBigint(x)
   const r = mod(abscissa, group.order)
   if (r === 0n) return 'NONCE_ZERO'
-  return { childKey, shift, nonce, r, recovery: (isOdd ? 1 : 0) | (abscissa >= group.order ? 2 : 0) }
+  return { childKey, shift, nonce, r, recovery: (isOdd ? 1 : 0) | (abscissa === r ? 0 : 2) }
 }
 
 /** Own partial: w_i = (m + r′ε)·φ_i + r′·v_i and u′_i = u_i + δ·φ_i. To be computed only after the presignature is durably consumed. */
@@ -91,7 +91,7 @@ export function decodePartial(order: bigint, payload: Uint8Array): Partial | nul
   return decodePayload(payload, (reader) => ({ w: reader.scalar(order), u: reader.scalar(order) }))
 }
 
-/** s = Σw·(Σu′)⁻¹, made low; r ‖ s ‖ recovery id, 65 bytes. Null when a sum is 0 or the signature does not verify under the child key. */
+/** s = Σw·(Σu′)⁻¹, made low; r ‖ s ‖ recovery id, 65 bytes. Null when Σu′ is 0 or it does not verify under the child key, as s = 0 never does. */
 export function aggregateSignature(
   backend: DcrmBackend,
   context: SigningContext,
@@ -101,7 +101,7 @@ export function aggregateSignature(
   const { order } = backend.secp256k1
   const numerator = partials.reduce((sum, { w }) => mod(sum + w, order), 0n)
   const denominator = partials.reduce((sum, { u }) => mod(sum + u, order), 0n)
-  if (numerator === 0n || denominator === 0n) return null
+  if (denominator === 0n) return null
   const s = mod(numerator * inverse(denominator, order), order)
   const isHigh = s > order / 2n
   const signature = concatBytes(
@@ -122,8 +122,8 @@ export type EcdsaInput = Readonly<{
   partial: Uint8Array
 }>
 
-/** The one online round. */
-export type EcdsaState = Readonly<{ round: 1 }>
+/** The one online round has nothing to remember. */
+export type EcdsaState = Readonly<Record<string, never>>
 
 /** Sends the stored partial, collects the others'. Result: a signature that verifies, 65 bytes; `BAD_PARTIAL` calls for the blame protocol. */
 export function ecdsaMachine(input: EcdsaInput): RoundMachine<EcdsaState, Uint8Array> {
@@ -131,7 +131,7 @@ export function ecdsaMachine(input: EcdsaInput): RoundMachine<EcdsaState, Uint8A
   invariant(set.includes(self) && partial.length === PARTIAL_BYTES, 'a signer of the set brings its partial')
   const spec = { round: 1, name: 'sign', broadcastFrom: set, broadcastSize: PARTIAL_BYTES, directFrom: [], directSize: 0, isEchoed: false }
   return {
-    start: () => ({ kind: 'round', state: { round: 1 }, spec, send: { broadcast: partial, direct: new Map() }, faults: [] }),
+    start: () => ({ kind: 'round', state: {}, spec, send: { broadcast: partial, direct: new Map() }, faults: [] }),
     next: (_state, inbox) => takePartials(input, inbox),
   }
 }

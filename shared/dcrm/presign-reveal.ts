@@ -9,13 +9,23 @@ import { decodePayload, scalarBytes } from '#shared/dcrm/codec.ts'
 import { createDrbg } from '#shared/dcrm/drbg.ts'
 import { hashItems, idsBytes, listBytes } from '#shared/dcrm/hash.ts'
 import { lagrange, mod } from '#shared/dcrm/polynomial.ts'
-import type { Draft, Exchange, PresignRun, PresignState, PresignStep } from '#shared/dcrm/presign-state.ts'
-import { PRESIGN_ROUND, absentFaults, commitmentOf, directFault, presignAbort, presignRound, zetaPart } from '#shared/dcrm/presign-state.ts'
-import type { Presignature } from '#shared/dcrm/presignature.ts'
+import type { Broken, Draft, PresignRun, PresignState, PresignStep, Unbound } from '#shared/dcrm/presign-state.ts'
+import {
+  PRESIGN_ROUND,
+  absentFaults,
+  commitmentOf,
+  directFault,
+  exchangeOf,
+  partOf,
+  presignAbort,
+  presignRound,
+  zetaOf,
+  zetaPart,
+} from '#shared/dcrm/presign-state.ts'
 import { STATEMENT_BYTES, bondOf, pairsOf } from '#shared/dcrm/presignature.ts'
 import type { Fault, Inbox } from '#shared/dcrm/round.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
-import { invariant } from '#shared/fault.ts'
+import { known } from '#shared/fault.ts'
 
 /** A peer's statement about one draft. */
 export type Statement = Readonly<{
@@ -48,7 +58,8 @@ export function revealDrafts(run: PresignRun, state: PresignState): PresignStep 
       peer,
       state.drafts.map(({ nonce, key, salt, phi }, index) => {
         const { given, chi } = exchangeOf(state, peer, index)
-        const points = group.encodeAll([nonce, key, group.mulBase(given[0]), group.mulBase(given[1])])
+        const shares = known(given, 'products are sent first')
+        const points = group.encodeAll([nonce, key, group.mulBase(shares[0]), group.mulBase(shares[1])])
         const [nonceBytes, keyBytes, ...gammas] = points as readonly [Uint8Array, Uint8Array, ...Uint8Array[]]
         return concatBytes(nonceBytes, keyBytes, salt, ...gammas, scalarBytes(mod(phi - chi, group.order)))
       }),
@@ -57,19 +68,13 @@ export function revealDrafts(run: PresignRun, state: PresignState): PresignStep 
   return presignRound(run, { ...state, sent }, 'reveal', STATEMENT_BYTES * input.count, { direct })
 }
 
-function exchangeOf(state: PresignState, peer: PartyId, index: number): Exchange {
-  const exchange = state.exchanges.get(peer)?.[index]
-  invariant(exchange !== undefined, 'every peer has an exchange per draft')
-  return exchange
-}
-
 /** Checks openings and products, then confirms; with keys that do not sum to X it traces who is wrong instead. */
 export function takeReveals(run: PresignRun, state: PresignState, inbox: Inbox): PresignStep {
   const absent = absentFaults(run, inbox, PRESIGN_ROUND.reveal, false)
   if (absent !== null) return presignAbort('SIGNER_ABSENT', absent)
   const { input } = run
   const faults: Fault[] = []
-  const ready: Presignature[] = []
+  const ready: Unbound[] = []
   const keys: ReadonlyMap<PartyId, Point>[] = []
   for (const [index, draft] of state.drafts.entries()) {
     const { statements, faults: opened } = openStatements(run, state, draft, index, inbox)
@@ -82,8 +87,9 @@ export function takeReveals(run: PresignRun, state: PresignState, inbox: Inbox):
     ready.push(presignature)
   }
   if (faults.length > 0) return presignAbort('PEER_CHEATED', faults)
-  const broken = keys.findIndex((each) => !sumsToKey(run, each))
-  if (broken >= 0) return trace(run, { ...state, round: PRESIGN_ROUND.trace, keys, broken })
+  const drafts = state.drafts.map((draft, index) => ({ draft, keys: known(keys[index], 'every draft was opened') }))
+  const broken = drafts.find((each) => !sumsToKey(run, each.keys))
+  if (broken !== undefined) return trace(run, state, broken)
   const next: PresignState = { ...state, round: PRESIGN_ROUND.agree, ready }
   return presignRound(run, next, 'agree', agreementBytes(run) * input.count, { broadcast: ready.map((each) => agreementOf(run, each)) })
 }
@@ -91,7 +97,7 @@ export function takeReveals(run: PresignRun, state: PresignState, inbox: Inbox):
 /** A certificate and one bond per peer. */
 const agreementBytes = ({ peers }: PresignRun): number => 32 * (1 + peers.length)
 
-function agreementOf({ input, self }: PresignRun, { psid, certificate, statements }: Presignature): Uint8Array {
+function agreementOf({ input, self }: PresignRun, { psid, certificate, statements }: Unbound): Uint8Array {
   const bonds = statements.map(({ peer, sent, received }) => bondOf(input.backend, psid, [self, peer], sent, received))
   return concatBytes(certificate, ...bonds)
 }
@@ -104,8 +110,8 @@ function openStatements(run: PresignRun, state: PresignState, { psid }: Draft, i
   const statements = new Map<PartyId, Statement>()
   const faults: Fault[] = []
   for (const peer of peers) {
-    const statement = decodeStatement(group, statementBytes(inbox, peer, index))
-    const committed = state.commitments.get(peer)?.slice(32 * index, 32 * (index + 1)) ?? new Uint8Array(0)
+    const statement = decodeStatement(group, partOf(inbox.directs, peer, index, STATEMENT_BYTES))
+    const committed = partOf(state.commitments, peer, index, 32)
     if (statement === null) faults.push(directFault(run, peer, 'proof', 'REVEAL_MALFORMED', PRESIGN_ROUND.reveal))
     else if (
       !equalBytes(
@@ -125,8 +131,8 @@ function openStatements(run: PresignRun, state: PresignState, { psid }: Draft, i
   return { statements, faults }
 }
 
-const statementBytes = (inbox: Inbox, peer: PartyId, index: number): Uint8Array =>
-  inbox.directs.get(peer)?.slice(index * STATEMENT_BYTES, (index + 1) * STATEMENT_BYTES) ?? new Uint8Array(0)
+const statementOf = (statements: ReadonlyMap<PartyId, Statement>, peer: PartyId): Statement =>
+  known(statements.get(peer), 'openings are checked before products')
 
 /**
  * χ·R_j = eᵘ·G + Γᵘ and χ·pk_j = eᵛ·G + Γᵛ for every peer, first all in one random combination. The full-size weights make every scalar that
@@ -141,12 +147,12 @@ function productFaults(run: PresignRun, state: PresignState, index: number, stat
     let constant = 0n
     for (const peer of some) {
       const { chi, taken } = exchangeOf(state, peer, index)
-      const statement = statements.get(peer)
-      invariant(statement !== undefined, 'openings are checked before products')
+      const shares = known(taken, 'products are taken first')
+      const statement = statementOf(statements, peer)
       for (const [side, base] of [statement.nonce, statement.key].entries()) {
         const weight = drbg.scalar(group)
         terms.push([base, mod(weight * chi, group.order)], [statement.gammas[side as 0 | 1], mod(-weight, group.order)])
-        constant = mod(constant - weight * taken[side as 0 | 1], group.order)
+        constant = mod(constant - weight * shares[side as 0 | 1], group.order)
       }
     }
     return group.isIdentity(group.sumPublic([[group.generator, constant], ...terms]))
@@ -163,7 +169,7 @@ function assemble(
   index: number,
   statements: ReadonlyMap<PartyId, Statement>,
   inbox: Inbox,
-): Presignature | null {
+): Unbound | null {
   const { input, self, peers } = run
   const { backend, set, share } = input
   const group = backend.secp256k1
@@ -172,9 +178,9 @@ function assemble(
   let [first, second] = [0n, 0n]
   let nonce = draft.nonce
   for (const peer of peers) {
-    const { given, taken } = exchangeOf(state, peer, index)
-    const statement = statements.get(peer)
-    invariant(statement !== undefined, 'openings are checked before products')
+    const exchange = exchangeOf(state, peer, index)
+    const [given, taken] = [known(exchange.given, 'products are sent first'), known(exchange.taken, 'products are taken first')]
+    const statement = statementOf(statements, peer)
     factor += statement.psi
     first += given[0] + taken[0]
     second += given[1] + taken[1]
@@ -182,7 +188,7 @@ function assemble(
   }
   if (group.isIdentity(nonce)) return null
   const opened = set.flatMap((id) => {
-    const { nonce: point, key } = id === self ? draft : (statements.get(id) ?? draft)
+    const { nonce: point, key } = id === self ? draft : statementOf(statements, id)
     return group.encodeAll([point, key])
   })
   return {
@@ -196,19 +202,18 @@ function assemble(
     v: scalarBytes(mod(draft.secret * factor + second, group.order)),
     statements: peers.map((peer) => ({
       peer,
-      sent: (state.sent.get(peer) ?? new Uint8Array(0)).slice(index * STATEMENT_BYTES, (index + 1) * STATEMENT_BYTES),
-      received: statementBytes(inbox, peer, index),
+      sent: partOf(state.sent, peer, index, STATEMENT_BYTES),
+      received: partOf(inbox.directs, peer, index, STATEMENT_BYTES),
     })),
     certificate: hashItems(backend, 'presig/ok', draft.psid, idsBytes(set), listBytes(opened)),
-    bonds: [],
   }
 }
 
 /** Σ pk_j = X. */
 function sumsToKey({ input }: PresignRun, keys: ReadonlyMap<PartyId, Point>): boolean {
   const group = input.backend.secp256k1
-  const key = group.decode(input.share.publicKey.commitments[0] ?? new Uint8Array(0))
-  invariant(key !== null, 'a stored key holds valid points')
+  const encodedKey = known(input.share.publicKey.commitments[0], 'a key has t commitments')
+  const key = known(group.decode(encodedKey), 'a stored key holds valid points')
   return group.equals(
     [...keys.values()].reduce((sum, each) => group.add(sum, each), group.identity),
     key,
@@ -219,15 +224,17 @@ function sumsToKey({ input }: PresignRun, keys: ReadonlyMap<PartyId, Point>): bo
 type Agreement = Readonly<{ certificate: Uint8Array; bonds: ReadonlyMap<PartyId, Uint8Array> }>
 
 function agreementAt(run: PresignRun, inbox: Inbox, id: PartyId, index: number): Agreement {
-  const size = agreementBytes(run)
-  const bytes = inbox.broadcasts.get(id)?.subarray(index * size, (index + 1) * size) ?? new Uint8Array(0)
+  const bytes = partOf(inbox.broadcasts, id, index, agreementBytes(run))
   const others = run.input.set.filter((other) => other !== id)
   const bonds = others.map((other, at) => [other, bytes.slice(32 * (at + 1), 32 * (at + 2))] as const)
   return { certificate: bytes.slice(0, 32), bonds: new Map(bonds) }
 }
 
-const bondAt = (agreements: ReadonlyMap<PartyId, Agreement>, from: PartyId, to: PartyId): Uint8Array =>
-  agreements.get(from)?.bonds.get(to) ?? new Uint8Array(0)
+type Agreements = ReadonlyMap<PartyId, Agreement>
+
+const confirmed = (agreements: Agreements, id: PartyId): Agreement => known(agreements.get(id), 'absence is looked at first')
+const bondAt = (agreements: Agreements, from: PartyId, to: PartyId): Uint8Array =>
+  known(confirmed(agreements, from).bonds.get(to), 'a bond for each other signer')
 
 /**
  * All confirm the same digests, and the two of each pair the same bond. Two others that contradict each other end the run too, but which of them
@@ -238,23 +245,23 @@ export function takeAgreements(run: PresignRun, state: PresignState, inbox: Inbo
   if (absent !== null) return presignAbort('SIGNER_ABSENT', absent)
   const { input, self, peers } = run
   const pairs = pairsOf(input.set)
-  const agreed = state.ready.map((_, index) => new Map(input.set.map((id) => [id, agreementAt(run, inbox, id, index)])))
+  const drafts = known(state.ready, 'all drafts are opened first').map((unbound, index) => {
+    const agreements: Agreements = new Map(input.set.map((id) => [id, agreementAt(run, inbox, id, index)]))
+    return { unbound, agreements }
+  })
   const differing = peers.filter((peer) =>
-    agreed.some((agreements, index) => {
-      const isSame = equalBytes(
-        agreements.get(peer)?.certificate ?? new Uint8Array(0),
-        state.ready[index]?.certificate ?? new Uint8Array(0),
-      )
+    drafts.some(({ unbound, agreements }) => {
+      const isSame = equalBytes(confirmed(agreements, peer).certificate, unbound.certificate)
       return !isSame || !equalBytes(bondAt(agreements, peer, self), bondAt(agreements, self, peer))
     }),
   )
-  const isBound = agreed.every((agreements) =>
+  const isBound = drafts.every(({ agreements }) =>
     pairs.every(([low, high]) => equalBytes(bondAt(agreements, low, high), bondAt(agreements, high, low))),
   )
   if (isBound && differing.length === 0) {
-    const result = state.ready.map((presignature, index) => ({
-      ...presignature,
-      bonds: pairs.map(([low, high]) => bondAt(agreed[index] ?? new Map(), low, high)),
+    const result = drafts.map(({ unbound, agreements }) => ({
+      ...unbound,
+      bonds: pairs.map(([low, high]) => bondAt(agreements, low, high)),
     }))
     return { kind: 'done', result, faults: [] }
   }
@@ -268,10 +275,10 @@ export function takeAgreements(run: PresignRun, state: PresignState, inbox: Inbo
 }
 
 /** Shows this party's parts of the sharing of zero for one broken draft, which is dead anyway. */
-function trace(run: PresignRun, state: PresignState): PresignStep {
-  const { psid } = state.drafts[state.broken] as Draft
-  const parts = run.peers.map((peer) => scalarBytes(zetaPart(run, psid, peer)))
-  return presignRound(run, state, 'trace', 32 * run.peers.length, { broadcast: parts })
+function trace(run: PresignRun, state: PresignState, broken: Broken): PresignStep {
+  const parts = run.peers.map((peer) => scalarBytes(zetaPart(run, broken.draft.psid, peer)))
+  const next: PresignState = { ...state, round: PRESIGN_ROUND.trace, broken }
+  return presignRound(run, next, 'trace', 32 * run.peers.length, { broadcast: parts })
 }
 
 /** Names who used another share or another zero: pk_j must be λ_j·X_j + ζ_j·G with the parts both owners show. */
@@ -284,27 +291,27 @@ export function takeTraces(run: PresignRun, state: PresignState, inbox: Inbox): 
   const evidence = (from: PartyId) => [{ round: PRESIGN_ROUND.trace, from, to: null }]
   const faults: Fault[] = []
   const parts = new Map<PartyId, ReadonlyMap<PartyId, Scalar>>()
+  const shownBy = (id: PartyId) => known(parts.get(id), 'malformed parts end the run')
   for (const id of set) {
     const others = set.filter((other) => other !== id)
-    const shown = decodePayload(inbox.broadcasts.get(id) ?? new Uint8Array(0), (reader) =>
+    const shown = decodePayload(partOf(inbox.broadcasts, id, 0, 32 * peers.length), (reader) =>
       others.map((other) => [other, reader.scalar(group.order)] as const),
     )
     if (shown === null) faults.push({ accused: id, class: 'proof', code: 'TRACE_MALFORMED', evidence: evidence(id) })
     else parts.set(id, new Map(shown))
   }
   if (faults.length > 0) return presignAbort('KEYS_DO_NOT_SUM', faults)
-  const { psid } = state.drafts[state.broken] as Draft
+  const { draft, keys } = known(state.broken, 'a trace is of a broken draft')
   for (const peer of peers)
-    if (parts.get(peer)?.get(self) !== zetaPart(run, psid, peer))
+    if (shownBy(peer).get(self) !== zetaPart(run, draft.psid, peer))
       faults.push({ accused: peer, class: 'dispute', code: 'ZERO_DIFFERS', evidence: evidence(peer) })
   const { members } = share.publicKey.descriptor
-  for (const [id, key] of state.keys[state.broken] ?? []) {
-    const zeta = [...(parts.get(id) ?? [])].reduce((sum, [other, part]) => sum + (other > id ? part : -part), 0n)
-    const image = group.decode(share.publicKey.publicShares[members.indexOf(id)] ?? new Uint8Array(0))
-    invariant(image !== null, 'a stored key holds valid points')
+  for (const [id, key] of keys) {
+    const encodedImage = known(share.publicKey.publicShares[members.indexOf(id)], 'a key has an image of each share')
+    const image = known(group.decode(encodedImage), 'a stored key holds valid points')
     const expected = group.sumPublic([
       [image, lagrange(set, id, group.order)],
-      [group.generator, mod(zeta, group.order)],
+      [group.generator, mod(zetaOf(id, shownBy(id)), group.order)],
     ])
     if (!group.equals(expected, key))
       faults.push({

@@ -10,7 +10,7 @@ import { presignatureId } from '#shared/dcrm/presignature.ts'
 import type { Fault, Inbox, RoundSpec, Step } from '#shared/dcrm/round.ts'
 import type { KeyShare, PartyId } from '#shared/dcrm/types.ts'
 import type { VoleContext, VoleReceiver } from '#shared/dcrm/vole.ts'
-import { invariant } from '#shared/fault.ts'
+import { invariant, known } from '#shared/fault.ts'
 
 export const PRESIGN_ROUND = { commit: 1, extend: 2, multiply: 3, reveal: 4, agree: 5, trace: 6 } as const
 /** Most presignatures of one session: bounds its messages to 160 kB. */
@@ -46,10 +46,16 @@ export type Exchange = Readonly<{
   /** χ_ij. */
   chi: Scalar
   /** cᵘ, cᵛ once this party has sent. */
-  given: readonly [Scalar, Scalar]
+  given: readonly [Scalar, Scalar] | null
   /** eᵘ, eᵛ once this party has received. */
-  taken: readonly [Scalar, Scalar]
+  taken: readonly [Scalar, Scalar] | null
 }>
+
+/** A presignature that its signers have not yet confirmed to each other. */
+export type Unbound = Omit<Presignature, 'bonds'>
+
+/** A draft whose keys do not sum to the group key. */
+export type Broken = Readonly<{ draft: Draft; /** pk_j of all signers. */ keys: ReadonlyMap<PartyId, Point> }>
 
 export type PresignState = Readonly<{
   round: (typeof PRESIGN_ROUND)[keyof typeof PRESIGN_ROUND]
@@ -59,11 +65,10 @@ export type PresignState = Readonly<{
   exchanges: ReadonlyMap<PartyId, readonly Exchange[]>
   /** What was said in the reveal round, by peer. */
   sent: ReadonlyMap<PartyId, Uint8Array>
-  ready: readonly Presignature[]
-  /** Public keys pk_j of all signers by draft, for tracing. */
-  keys: readonly ReadonlyMap<PartyId, Point>[]
-  /** Index of the first draft whose keys do not sum to the group key, or −1. */
-  broken: number
+  /** What this party would keep, once all drafts have stood every check. */
+  ready: readonly Unbound[] | null
+  /** What is traced. */
+  broken: Broken | null
 }>
 
 export type PresignStep = Step<PresignState, readonly Presignature[]>
@@ -87,9 +92,17 @@ export function presignRunOf(input: PresignInput): PresignRun {
 
 /** The pair state of a peer. */
 export function pairOf({ input }: PresignRun, peer: PartyId): PairState {
-  const pair = input.pairs.get(peer)
-  invariant(pair !== undefined, 'every pair of the set is set up')
-  return pair
+  return known(input.pairs.get(peer), 'every pair of the set is set up')
+}
+
+/** What a signer said about draft `index` in a message that has `size` bytes per draft. */
+export function partOf(messages: ReadonlyMap<PartyId, Uint8Array>, from: PartyId, index: number, size: number): Uint8Array {
+  return known(messages.get(from), 'absence is looked at first').slice(index * size, (index + 1) * size)
+}
+
+/** This party's side of draft `index` with a peer. */
+export function exchangeOf(state: PresignState, peer: PartyId, index: number): Exchange {
+  return known(known(state.exchanges.get(peer), 'every peer has exchanges')[index], 'one per draft')
 }
 
 /** Names a VOLE by presignature and direction. */
@@ -100,18 +113,23 @@ export function voleContext({ input }: PresignRun, psid: Uint8Array, sender: Par
 }
 
 /** H2S("zeta", z_ij, psid): the pair's part of a sharing of zero, the same at both. */
-export function zetaPart({ input }: PresignRun, psid: Uint8Array, peer: PartyId): Scalar {
-  const { backend, pairs } = input
-  return hashToScalar(backend, backend.secp256k1, 'presig/zeta', pairs.get(peer)?.zero ?? new Uint8Array(0), psid)
+export function zetaPart(run: PresignRun, psid: Uint8Array, peer: PartyId): Scalar {
+  const { backend } = run.input
+  return hashToScalar(backend, backend.secp256k1, 'presig/zeta', pairOf(run, peer).zero, psid)
 }
 
-/** sk_i = λ_i·x_i + ζ_i with ζ_i = Σ sgn(j − i)·ζ_ij. */
+/** ζ_i = Σ sgn(j − i)·ζ_ij over the parts ζ_ij of i by j. Over all signers these sum to 0. Not reduced. */
+export function zetaOf(self: PartyId, parts: Iterable<readonly [PartyId, Scalar]>): bigint {
+  return [...parts].reduce((sum, [other, part]) => sum + BigInt(Math.sign(other - self)) * part, 0n)
+}
+
+/** sk_i = λ_i·x_i + ζ_i. */
 export function additiveSecret(run: PresignRun, psid: Uint8Array): Scalar {
   const { input, self, peers } = run
   const { order } = input.backend.secp256k1
   const weighted = lagrange(input.set, self, order) * bytesToBigint(input.share.secret)
-  const zeta = peers.reduce((sum, peer) => sum + (peer > self ? zetaPart(run, psid, peer) : -zetaPart(run, psid, peer)), 0n)
-  return mod(weighted + zeta, order)
+  const parts = peers.map((peer) => [peer, zetaPart(run, psid, peer)] as const)
+  return mod(weighted + zetaOf(self, parts), order)
 }
 
 /** com_i = H("com", psid, i, R_i, pk_i, salt_i). */
@@ -161,10 +179,10 @@ export function presignAbort(code: string, faults: readonly Fault[]): PresignSte
   return { kind: 'aborted', code, faults }
 }
 
-/** Faults for those of `from` whose message is missing, or null when all are there. */
+/** Faults for those whose message is missing, a lost own broadcast among them, or null when all are there. */
 export function absentFaults(run: PresignRun, inbox: Inbox, round: number, isBroadcast: boolean): readonly Fault[] | null {
-  const arrived = isBroadcast ? inbox.broadcasts : inbox.directs
-  const faults = without(run.peers, [...arrived.keys()]).map((accused): Fault => ({
+  const [awaited, arrived] = isBroadcast ? [run.input.set, inbox.broadcasts] : [run.peers, inbox.directs]
+  const faults = without(awaited, [...arrived.keys()]).map((accused): Fault => ({
     accused,
     class: 'absent',
     code: 'SIGNER_ABSENT',

@@ -13,7 +13,9 @@ import {
   commitmentOf,
   directFault,
   draftId,
+  exchangeOf,
   pairOf,
+  partOf,
   presignAbort,
   presignRound,
   presignRunOf,
@@ -48,9 +50,8 @@ function start(run: PresignRun): PresignStep {
     commitments: new Map(),
     exchanges: new Map(),
     sent: new Map(),
-    ready: [],
-    keys: [],
-    broken: -1,
+    ready: null,
+    broken: null,
   }
   return presignRound(run, state, 'commit', 32 * input.count, { broadcast: commitments })
 }
@@ -67,7 +68,7 @@ function takeCommitments(run: PresignRun, state: PresignState, inbox: Inbox): Pr
       const drbg = createDrbg(input.backend, input.seed, `presign/receive/${index}/${peer}`)
       const { state: receiver, b, message } = voleReceive(voleContext(run, psid, peer, self), pairOf(run, peer), drbg)
       append(direct, peer, message)
-      append(exchanges, peer, { receiver, chi: b, given: [0n, 0n], taken: [0n, 0n] })
+      append(exchanges, peer, { receiver, chi: b, given: null, taken: null })
     }
   const next: PresignState = { ...state, round: PRESIGN_ROUND.extend, commitments: inbox.broadcasts, exchanges }
   return presignRound(run, next, 'extend', VOLE_RECEIVER_BYTES * input.count, { direct })
@@ -78,10 +79,6 @@ function append<T>(lists: Map<PartyId, T[]>, peer: PartyId, item: T): void {
   if (list === undefined) lists.set(peer, [item])
   else list.push(item)
 }
-
-/** The part of a peer's message that belongs to draft `index`. */
-const partOf = (inbox: Inbox, peer: PartyId, index: number, size: number): Uint8Array =>
-  inbox.directs.get(peer)?.slice(index * size, (index + 1) * size) ?? new Uint8Array(0)
 
 /** Puts r_i and sk_i into each peer's VOLE. */
 function takeExtensions(run: PresignRun, state: PresignState, inbox: Inbox): PresignStep {
@@ -94,16 +91,15 @@ function takeExtensions(run: PresignRun, state: PresignState, inbox: Inbox): Pre
   for (const peer of peers)
     for (const [index, { psid, r, secret }] of state.drafts.entries()) {
       const drbg = createDrbg(input.backend, input.seed, `presign/send/${index}/${peer}`)
-      const received = partOf(inbox, peer, index, VOLE_RECEIVER_BYTES)
+      const received = partOf(inbox.directs, peer, index, VOLE_RECEIVER_BYTES)
       const sent = voleSend(voleContext(run, psid, self, peer), pairOf(run, peer), received, [r, secret], drbg)
-      const exchange = state.exchanges.get(peer)?.[index]
-      if (sent === null || exchange === undefined) {
+      if (sent === null) {
         // One draft suffices to end it with this peer; going on would give a second probe.
         faults.push(directFault(run, peer, 'dispute', 'EXTENSION_CHECK', PRESIGN_ROUND.extend))
         break
       }
       append(direct, peer, sent.message)
-      append(exchanges, peer, { ...exchange, given: sent.shares })
+      append(exchanges, peer, { ...exchangeOf(state, peer, index), given: sent.shares })
     }
   if (faults.length > 0) return presignAbort('PEER_CHEATED', faults)
   const next: PresignState = { ...state, round: PRESIGN_ROUND.multiply, exchanges }
@@ -118,10 +114,10 @@ function takeProducts(run: PresignRun, state: PresignState, inbox: Inbox): Presi
   const faults: Fault[] = []
   for (const peer of peers)
     for (const [index, { psid }] of state.drafts.entries()) {
-      const exchange = state.exchanges.get(peer)?.[index]
-      const message = partOf(inbox, peer, index, VOLE_SENDER_BYTES)
-      const taken = exchange === undefined ? null : voleFinish(voleContext(run, psid, peer, self), exchange.receiver, message)
-      if (exchange === undefined || taken === null) {
+      const exchange = exchangeOf(state, peer, index)
+      const message = partOf(inbox.directs, peer, index, VOLE_SENDER_BYTES)
+      const taken = voleFinish(voleContext(run, psid, peer, self), exchange.receiver, message)
+      if (taken === null) {
         faults.push(directFault(run, peer, 'dispute', 'PRODUCT_CHECK', PRESIGN_ROUND.multiply))
         break
       }

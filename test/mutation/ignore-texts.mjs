@@ -1,7 +1,7 @@
 /** Texts of broken invariants and of errors are for people: no behaviour depends on them, so no test should. @module */
 import { PluginKind, declareValuePlugin } from '@stryker-mutator/api/plugin'
 
-const FOR_PEOPLE = new Set(['invariant', 'malformed'])
+const FOR_PEOPLE = new Set(['invariant', 'known', 'malformed'])
 
 export const strykerPlugins = [
   declareValuePlugin(PluginKind.Ignore, 'texts', {

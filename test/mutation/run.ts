@@ -25,7 +25,10 @@ const PARTS: Readonly<Record<string, Part>> = {
     files: ['frost*', 'derive', 'committee*', 'digest', 'verify', 'address', 'polynomial', 'hash', 'codec', 'drbg', 'descriptor', 'ids'],
     tests: ['foundation', 'frost', 'derive', 'committee', 'precompile', '../../vectors/dcrm/signatures'],
   },
-  ecdsa: { files: ['presign*', 'ecdsa*', 'consumption'], tests: ['presign', 'ecdsa-sign', 'ecdsa-blame', 'ecdsa-transcripts'] },
+  ecdsa: {
+    files: ['presign*', 'ecdsa*', 'consumption'],
+    tests: ['presign', 'ecdsa-rounds', 'ecdsa-sign', 'ecdsa-blame', 'ecdsa-transcripts'],
+  },
   transfers: {
     files: ['base-ot', 'bit-matrix', 'gf128', 'ot-extension', 'vole', 'pair-setup', 'scalar-bytes'],
     tests: ['base-ot', 'ot-extension', 'pair-setup', 'vole', 'domains'],

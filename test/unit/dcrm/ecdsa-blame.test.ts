@@ -12,7 +12,7 @@ import { runLockstep } from '#shared/dcrm/lockstep.ts'
 import { inverse, mod } from '#shared/dcrm/polynomial.ts'
 import type { PresignInput, PresignState } from '#shared/dcrm/presign-state.ts'
 import { presignMachine } from '#shared/dcrm/presign.ts'
-import type { Presignature } from '#shared/dcrm/presignature.ts'
+import type { Presignature, Statements } from '#shared/dcrm/presignature.ts'
 import { STATEMENT_BYTES, bondOf, pairsOf } from '#shared/dcrm/presignature.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 import type { Used } from '#test/unit/dcrm/presign-support.ts'
@@ -160,8 +160,30 @@ describe('a claim', () => {
   })
   it('is proof and statements of exactly the set, echoed', () => {
     expect(blameMachine(inputOf(caseOf(honest), 7)).start()).toMatchObject({
-      spec: { round: 1, broadcastFrom: TRIO, broadcastSize: PROOF + 4 * STATEMENT_BYTES, directFrom: [], directSize: 0, isEchoed: true },
+      spec: {
+        round: 1,
+        name: 'blame',
+        broadcastFrom: TRIO,
+        broadcastSize: PROOF + 4 * STATEMENT_BYTES,
+        directFrom: [],
+        directSize: 0,
+        isEchoed: true,
+      },
     })
+  })
+})
+
+describe('a signer whose store lost what it kept', () => {
+  const own = inputOf(caseOf(honest), 7)
+  it.each([
+    ['key', { encodedKey: new Uint8Array(33) }, 'a stored key is a valid point'],
+    [
+      'statements',
+      { presignature: { ...own.presignature, statements: own.presignature.statements.map((each) => ({ ...each, sent: ALL_ONES })) } },
+      'own statements are well formed',
+    ],
+  ])('claims nothing with a broken %s', (_name, change, reason) => {
+    expect(() => blameMachine({ ...own, ...change }).start()).toThrow(reason)
   })
 })
 
@@ -224,6 +246,26 @@ describe('cheating that presigning cannot see', () => {
     }) as readonly Uint8Array[]
     const unbound = new Map([...liars].map(([id, presignature]) => [id, { ...presignature, bonds }]))
     expect(namedBy(blame({ ...some, presignatures: unbound }), 2)).toEqual(['9 proof PARTIAL_WRONG'])
+  })
+  it('two that bound themselves to no statements at all prove nothing', () => {
+    const nothing = new Uint8Array(STATEMENT_BYTES)
+    const { sent, received } = (honest.get(7) as Presignature).statements[1] as Statements
+    for (const [out, back] of [
+      [nothing, nothing],
+      [sent, nothing],
+      [nothing, received],
+    ] as const) {
+      const bound = new Map(
+        [...honest].map(([id, each]) => [id, { ...each, bonds: each.bonds.with(2, bondOf(native, each.psid, [7, 9], out, back)) }]),
+      )
+      // The claim of 7 is about 2 first, then about 9; that of 9 about 2 first, then about 7.
+      const claim = (one: Uint8Array, two: Uint8Array) => (bytes: Uint8Array) =>
+        concatBytes(bytes.slice(0, PROOF + 2 * STATEMENT_BYTES), one, two)
+      const outcomes = blame({ ...caseOf(honest), presignatures: bound }, (from, round, message) =>
+        broadcasts(9, 1, claim(back, out))(from, round, broadcasts(7, 1, claim(out, back))(from, round, message) ?? message),
+      )
+      expect(namedBy(outcomes, 2)).toEqual(['7 proof PARTIAL_WRONG', '9 proof PARTIAL_WRONG'])
+    }
   })
   it('row 27: whatever partials and ψ a signer sends, nobody honest is named and an invalid signature names somebody', () => {
     const small = fc.bigInt({ min: 0n, max: 3n })

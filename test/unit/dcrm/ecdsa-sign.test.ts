@@ -281,6 +281,15 @@ describe('the online round', () => {
     const outcomes = signOnline(records, (from, _round, sent) => (from === 8 ? null : sent))
     expect([endOf(outcomes, 3), namedBy(outcomes, 3)]).toEqual(['PARTIALS_INCOMPLETE', ['8 absent SIGNER_ABSENT']])
   })
+  it('of right partials ends without a fault', () => {
+    const outcomes = signOnline(records)
+    for (const id of PAIR) expect([endOf(outcomes, id), namedBy(outcomes, id)]).toEqual(['done', []])
+  })
+  it('is never reached with a stored key or nonce that is no point', () => {
+    const none = new Uint8Array(33)
+    expect(() => signingContext(native, none, first.nonce, first.psid, tuple)).toThrow('a stored key is a valid point')
+    expect(() => signingContext(native, key, none, first.psid, tuple)).toThrow('a stored nonce is a valid point')
+  })
   it('refuses a partial of another size and a signer outside the set', () => {
     const { record, context } = records.get(3) as Used
     const input = { backend: native, self: 3, set: PAIR, context, digest: tuple.digest, partial: record.partial }

@@ -10,7 +10,7 @@ import type { PresignInput } from '#shared/dcrm/presign-state.ts'
 import { commitmentOf } from '#shared/dcrm/presign-state.ts'
 import { presignMachine } from '#shared/dcrm/presign.ts'
 import type { Presignature } from '#shared/dcrm/presignature.ts'
-import { STATEMENT_BYTES, decodePresignature, encodePresignature } from '#shared/dcrm/presignature.ts'
+import { STATEMENT_BYTES, decodePresignature, encodePresignature, presignatureId } from '#shared/dcrm/presignature.ts'
 import type { KeyShare, PartyId } from '#shared/dcrm/types.ts'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import {
@@ -101,7 +101,11 @@ describe('a presignature', () => {
     psids.push(
       changed(({ share, ...input }) => ({ ...input, share: { ...share, publicKey: { ...share.publicKey, keyId: seedOf('key') } } })),
     )
-    expect(new Set(psids).size).toBe(5)
+    const { share, sid } = setup.inputs.get(3) as PresignInput
+    const ofSet = (set: readonly PartyId[]) => unhex(presignatureId(native, share.publicKey, set, sid, 0))
+    expect(ofSet(PAIR)).toBe(psids[0])
+    psids.push(ofSet([3, 60_000]))
+    expect(new Set(psids).size).toBe(6)
   })
 
   it('survives storing, and nothing but its exact bytes is read back', () => {
@@ -139,7 +143,8 @@ describe('row 24: a signing set', () => {
     ['asks for no presignature', 'bounded size', { count: 0 }],
     ['asks for half a presignature', 'bounded size', { count: 1.5 }],
     ['asks for more than a batch', 'bounded size', { count: 5 }],
-    ['has a pair that is not set up', 'every pair', { pairs: new Map<PartyId, PairState>() }],
+    ['has no pair that is set up', 'every pair', { pairs: new Map<PartyId, PairState>() }],
+    ['has one pair that is not set up', 'every pair', { pairs: new Map([...input.pairs].slice(1)) }],
     ['belongs to another scheme', 'for ECDSA', { share: dealtShares('taproot', 3, [2, 7, 9]).get(2) as KeyShare }],
   ])('that %s is refused', (_name, reason, change) => {
     expect(() => presignMachine(input)).not.toThrow()
@@ -250,6 +255,7 @@ describe('a signer that is silent', () => {
   it.each([1, 2, 3, 4, 5])('in round %i is absent and nothing worse', (since) => {
     const outcomes = presign(presigning(PAIR, 'silence'), (from, round, sent) => (from === 8 && round >= since ? null : sent))
     expect([endOf(outcomes, 3), namedBy(outcomes, 3)]).toEqual(['SIGNER_ABSENT', ['8 absent SIGNER_ABSENT']])
+    expect(endOf(outcomes, 8)).toBe('SIGNER_ABSENT')
     const to = since === 1 || since === 5 ? null : 3
     expect(outcomes.get(3)?.faults[0]?.evidence).toEqual([{ round: since, from: 8, to }])
   })
@@ -293,7 +299,7 @@ describe('keys that do not sum up', () => {
     )
     expect([endOf(malformed, 2), namedBy(malformed, 2)]).toEqual(['KEYS_DO_NOT_SUM', ['7 proof TRACE_MALFORMED']])
     const silent = presign(wrongShare, (from, round, sent) => (from === 7 && round === 6 ? null : sent))
-    expect([endOf(silent, 2), namedBy(silent, 2)]).toEqual(['SIGNER_ABSENT', ['7 absent SIGNER_ABSENT']])
+    for (const id of TRIO) expect([endOf(silent, id), namedBy(silent, id)]).toEqual(['SIGNER_ABSENT', ['7 absent SIGNER_ABSENT']])
   })
   it('are traced in the draft that broke', () => {
     const batch = presigning(PAIR, 'second', 2)
