@@ -41,22 +41,25 @@ export function runLockstep<State, Result>(
   machines: ReadonlyMap<PartyId, RoundMachine<State, Result>>,
   tamper: Tamper = (_from, _round, sent) => sent,
 ): LockstepRun<Result> {
-  const faults = new Map<PartyId, Fault[]>([...machines.keys()].map((id) => [id, []]))
+  type Running = Extract<Step<State, Result>, { kind: 'round' }> & Readonly<{ machine: RoundMachine<State, Result> }>
+  const faults = new Map<PartyId, readonly Fault[]>()
   const outcomes = new Map<PartyId, Outcome<Result>>()
   const bytesSent = new Map<PartyId, number>()
-  let running = new Map<PartyId, Extract<Step<State, Result>, { kind: 'round' }>>()
-  const take = (id: PartyId, step: Step<State, Result>): void => {
-    faults.get(id)?.push(...step.faults)
-    if (step.kind === 'round') running.set(id, step)
-    else outcomes.set(id, { ...step, faults: faults.get(id) ?? [] })
+  let running = new Map<PartyId, Running>()
+  const take = (id: PartyId, machine: RoundMachine<State, Result>, step: Step<State, Result>): void => {
+    const named = [...(faults.get(id) ?? []), ...step.faults]
+    faults.set(id, named)
+    if (step.kind === 'round') running.set(id, { ...step, machine })
+    else outcomes.set(id, { ...step, faults: named })
   }
-  for (const [id, machine] of machines) take(id, machine.start())
+  for (const [id, machine] of machines) take(id, machine, machine.start())
   while (running.size > 0) {
     const current = running
     running = new Map()
     const sent = new Map<PartyId, Outgoing>()
+    const [round] = [...current.values()].map(({ spec }) => spec.round)
     for (const [id, { spec, send }] of current) {
-      invariant(spec.round === [...current.values()][0]?.spec.round, 'machines in lockstep are in one round')
+      invariant(spec.round === round, 'machines in lockstep are in one round')
       const outgoing = tamper(id, spec.round, send)
       if (outgoing === null) continue
       sent.set(id, outgoing)
@@ -64,11 +67,7 @@ export function runLockstep<State, Result>(
       const broadcast = (outgoing.broadcast?.length ?? 0) * (machines.size - 1)
       bytesSent.set(id, (bytesSent.get(id) ?? 0) + direct + broadcast)
     }
-    for (const [id, { state, spec }] of current) {
-      const machine = machines.get(id)
-      invariant(machine !== undefined, 'only known machines run')
-      take(id, machine.next(state, inboxOf(id, spec, sent)))
-    }
+    for (const [id, { machine, state, spec }] of current) take(id, machine, machine.next(state, inboxOf(id, spec, sent)))
   }
   return { outcomes, bytesSent }
 }

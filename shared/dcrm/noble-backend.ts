@@ -3,7 +3,7 @@
  * Source: SEC 1, RFC 8032, RFC 9380.
  * @module
  */
-import { bytesToBigint, equalBytes, utf8ToBytes } from '#shared/bytes.ts'
+import { concatBytes, equalBytes, utf8ToBytes } from '#shared/bytes.ts'
 import type { DcrmBackend, Group, Point, Scalar, Secp256k1, Term } from '#shared/dcrm/backend.ts'
 import { SECOND_BASE_DST, SECOND_BASE_MESSAGE } from '#shared/dcrm/backend.ts'
 import { invariant } from '#shared/fault.ts'
@@ -15,16 +15,15 @@ import { sha256, sha512 } from '@noble/hashes/sha2.js'
 import { shake256 } from '@noble/hashes/sha3.js'
 
 /** noble's own points serve as `Point`; this is the one place where the types meet. */
-function groupOf<P extends CurvePoint<bigint, P>>(
-  curve: Group['curve'],
+function groupOf<P extends CurvePoint<bigint, P>, C extends Group['curve']>(
+  curve: C,
   constructor: CurvePointCons<P>,
   second: P,
   pointBytes: 33 | 32,
-): Group {
+): Group & Readonly<{ curve: C }> {
   const inner = (point: Point): P => point as unknown as P
   const outer = (point: P): Point => point as unknown as Point
   const secret = (point: P, scalar: Scalar): Point => outer(scalar === 0n ? constructor.ZERO : point.multiply(scalar))
-  const open = (scalar: Scalar, point: P): P => (scalar === 0n ? constructor.ZERO : point.multiplyUnsafe(scalar))
   const encode = (point: P): Uint8Array => {
     invariant(!point.is0(), 'the identity is refused before it is encoded')
     return point.toBytes()
@@ -41,10 +40,9 @@ function groupOf<P extends CurvePoint<bigint, P>>(
     add: (left, right) => outer(inner(left).add(inner(right))),
     negate: (point) => outer(inner(point).negate()),
     decode: (bytes) => {
-      if (bytes.length !== pointBytes) return null
       try {
         const point = constructor.fromBytes(bytes)
-        // RFC 8032 decoding tolerates y ≥ p in noble's default mode only for ZIP 215; the comparison keeps one encoding per point.
+        // noble takes uncompressed points too, and y ≥ p for ZIP 215; the comparison keeps one encoding per point.
         if (point.is0() || !point.isTorsionFree() || !equalBytes(point.toBytes(), bytes)) return null
         return outer(point)
       } catch {
@@ -56,9 +54,9 @@ function groupOf<P extends CurvePoint<bigint, P>>(
     mulBase: (scalar) => secret(constructor.BASE, scalar),
     mulSecond: (scalar) => secret(second, scalar),
     mulSecret: (point, scalar) => secret(inner(point), scalar),
-    mulPublic: (point, scalar) => outer(open(scalar, inner(point))),
+    mulPublic: (point, scalar) => outer(inner(point).multiplyUnsafe(scalar)),
     sumPublic: (terms: readonly Term[]) =>
-      outer(terms.reduce((sum, [point, scalar]) => sum.add(open(scalar, inner(point))), constructor.ZERO)),
+      outer(terms.reduce((sum, [point, scalar]) => sum.add(inner(point).multiplyUnsafe(scalar)), constructor.ZERO)),
   }
 }
 
@@ -69,18 +67,11 @@ function secp256k1Group(): Secp256k1 {
   const group = groupOf('secp256k1', constructor, second, 33)
   return {
     ...group,
-    curve: 'secp256k1',
     coordinates: (point) => {
       const bytes = group.encode(point)
       return { x: bytes.slice(1), isOdd: bytes[0] === 3 }
     },
-    liftX: (x) => {
-      if (x.length !== 32 || bytesToBigint(x) >= constructor.Fp.ORDER) return null
-      const bytes = new Uint8Array(33)
-      bytes[0] = 2
-      bytes.set(x, 1)
-      return group.decode(bytes)
-    },
+    liftX: (x) => group.decode(concatBytes(Uint8Array.of(2), x)),
   }
 }
 

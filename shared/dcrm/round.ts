@@ -69,6 +69,3 @@ export type RoundMachine<State, Result> = Readonly<{
   start: () => Step<State, Result>
   next: (state: State, inbox: Inbox) => Step<State, Result>
 }>
-
-/** Nothing to send. */
-export const SILENCE: Outgoing = { broadcast: null, direct: new Map() }

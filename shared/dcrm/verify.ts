@@ -27,7 +27,7 @@ const schnorrNonce = (group: Group, key: Point, response: Scalar, challenge: Sca
     [key, mod(-challenge, group.order)],
   ])
 
-/** Source: BIP340, Verify. `key` has 32 bytes, the message any length. */
+/** Source: BIP340, Verify. `key` has 32 bytes, the message any length. A response of exactly 32 bytes makes the signature 64 long. */
 export function verifyBip340(backend: DcrmBackend, key: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   const group = backend.secp256k1
   const point = group.liftX(key)
@@ -40,7 +40,7 @@ export function verifyBip340(backend: DcrmBackend, key: Uint8Array, message: Uin
   return !isOdd && equalBytes(x, nonceX)
 }
 
-/** Source: RFC 8032 5.1.7; strict: canonical encodings, prime-order key and nonce. */
+/** Source: RFC 8032 5.1.7; strict: canonical encodings, prime-order key and nonce, a response of exactly 32 bytes. */
 export function verifyEd25519(backend: DcrmBackend, key: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   const group = backend.ed25519
   const point = group.decode(key)

@@ -3,8 +3,8 @@
  * another, each with its own fast tests. One line of JSON per part; ends with 1 when a part is below its floor or a survivor has no listed reason. @module
  */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { listedSurvivors, scoreOf, zReport } from './survivors.ts'
 import type { Score } from './survivors.ts'
@@ -22,8 +22,35 @@ const PARTS: Readonly<Record<string, Part>> = {
     tests: ['dkg', 'dkg-lies', 'dkg-edge', 'dkg-payloads', 'vss', 'reshare', 'key-transcripts', 'key-rounds'],
   },
   frost: {
-    files: ['frost*', 'derive', 'committee*', 'digest', 'verify', 'address', 'polynomial', 'hash', 'codec', 'drbg', 'descriptor', 'ids'],
-    tests: ['foundation', 'frost', 'derive', 'committee', 'precompile', '../../vectors/dcrm/signatures'],
+    files: [
+      'frost*',
+      'derive',
+      'committee*',
+      'digest',
+      'verify',
+      'address',
+      'polynomial',
+      'hash',
+      'codec',
+      'drbg',
+      'descriptor',
+      'ids',
+      'backend',
+      'noble-backend',
+      'lockstep',
+    ],
+    tests: [
+      'foundation',
+      'frost',
+      'derive',
+      'committee',
+      'ids',
+      'verify',
+      'precompile',
+      'native-backend',
+      'lockstep',
+      '../../vectors/dcrm/signatures',
+    ],
   },
   ecdsa: {
     files: ['presign*', 'ecdsa*', 'consumption'],
@@ -51,11 +78,19 @@ const PARTS: Readonly<Record<string, Part>> = {
   },
 }
 
+/** Tests find vectors beside the project; what is measured is a copy that lies elsewhere. */
+function linkVectors(): void {
+  const [beside, link] = [join(ROOT, '../shared'), join(ROOT, '.cache/stryker/shared')]
+  mkdirSync(dirname(link), { recursive: true })
+  if (existsSync(beside) && !existsSync(link)) symlinkSync(beside, link)
+}
+
 function measure(name: string, { files, tests }: Part, isAfresh: boolean): Score & Readonly<{ part: string }> {
   const mutate = files.map((file) => `shared/dcrm/${file}.ts`).join(',')
   const stryker = join(ROOT, 'node_modules/.bin/stryker')
   const kept = join(REPORTS, `${name}.json`)
   mkdirSync(REPORTS, { recursive: true })
+  linkVectors()
   const { status } = spawnSync(
     stryker,
     [

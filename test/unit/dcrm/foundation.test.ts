@@ -10,6 +10,7 @@ import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
 import { evaluate, evaluateInExponent, interpolate, inverse, lagrange, mod } from '#shared/dcrm/polynomial.ts'
 import { decodePayload, decodeScalar, pointsBytes, scalarBytes, storedPoint } from '#shared/dcrm/codec.ts'
 import { InvariantError } from '#shared/fault.ts'
+import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { encoded, seedOf, u64, unhex } from '#test/unit/dcrm/support.ts'
 
 const groups = [nobleBackend.secp256k1, nobleBackend.ed25519]
@@ -78,6 +79,36 @@ describe('the reference backend', () => {
     expect(group.decode(bytes.slice(1))).toBe(null)
     expect(group.decode(new Uint8Array(group.pointBytes))).toBe(null)
     expect(group.decode(new Uint8Array(group.pointBytes).fill(255))).toBe(null)
+  })
+  it('has two groups by name, with uncompressed points and lengths of others refused', () => {
+    expect(groups.map(({ curve, pointBytes }) => [curve, pointBytes])).toEqual([
+      ['secp256k1', 33],
+      ['ed25519', 32],
+    ])
+    expect(nobleBackend.secp256k1.decode(secp256k1.Point.BASE.toBytes(false))).toBe(null)
+    for (const group of groups) for (const length of [0, 1, 31, 64, 65, 66]) expect(group.decode(new Uint8Array(length).fill(2))).toBe(null)
+  })
+  it('multiplies by zero, where a sum has such a term', () => {
+    for (const group of groups) {
+      const five = group.mulBase(5n)
+      for (const zero of [group.mulPublic(five, 0n), group.mulSecret(five, 0n), group.mulBase(0n), group.mulSecond(0n)])
+        expect(group.isIdentity(zero)).toBe(true)
+      const sum = group.sumPublic([
+        [five, 0n],
+        [group.generator, 3n],
+      ])
+      expect(group.equals(sum, group.mulBase(3n))).toBe(true)
+      expect(group.isIdentity(group.sumPublic([]))).toBe(true)
+      expect(() => group.encode(group.identity)).toThrow(InvariantError)
+    }
+  })
+  it('lifts an x of 32 bytes that is in range and on the curve to the point with even y', () => {
+    const { liftX, encode } = nobleBackend.secp256k1
+    const prime = 2n ** 256n - 2n ** 32n - 977n
+    // y² = x³ + 7: x = 1 has a root, 5 has none (SEC 2 arithmetic); p + 1 is 1 again.
+    expect(encode(liftX(scalarBytes(1n)) ?? nobleBackend.secp256k1.identity)).toEqual(concatBytes(Uint8Array.of(2), scalarBytes(1n)))
+    expect([0n, 5n, prime, prime + 1n].map((x) => liftX(scalarBytes(x)))).toEqual([null, null, null, null])
+    expect([0, 31, 33, 64].map((length) => liftX(new Uint8Array(length).fill(1)))).toEqual([null, null, null, null])
   })
   it('21 refuses Ed25519 points of small order, with torsion, and not in canonical form', () => {
     // Points of order 1, 2, 4 and 8; source: RFC 8032 arithmetic, the well-known list of eight.

@@ -7,7 +7,6 @@ import { runLockstep } from '#shared/dcrm/lockstep.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
 import type { PairSetupResult, PairState } from '#shared/dcrm/pair-setup.ts'
 import { PAIR_STATE_BYTES, decodePairState, encodePairState, pairSetupMachine } from '#shared/dcrm/pair-setup.ts'
-import { SILENCE } from '#shared/dcrm/round.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 import { voleFinish, voleReceive, voleSend } from '#shared/dcrm/vole.ts'
 import { bitAt, bitsOf } from '#test/unit/dcrm/ot-model.ts'
@@ -146,11 +145,11 @@ describe('a setup that goes wrong', () => {
     ).toEqual(['2 done', '300 SETUP_FAILED 2 dispute TRANSCRIPT_DIFFERS 3'])
   })
   it.each([1, 2, 3])('calls silence in round %i silence, not a fault', (silentIn) => {
-    const run = setUp([1, 2], (from, round, sent) => (from === 1 && round >= silentIn ? SILENCE : sent))
+    const run = setUp([1, 2], (from, round, sent) => (from === 1 && round >= silentIn ? null : sent))
     expect(endings(run)[1]).toBe(`2 SETUP_FAILED 1 absent MEMBER_ABSENT ${silentIn}`)
   })
   it('names everyone who failed, not only the first', () => {
-    const run = setUp([1, 2, 3], (from, round, sent) => (from !== 3 && round === 2 ? SILENCE : sent))
+    const run = setUp([1, 2, 3], (from, round, sent) => (from !== 3 && round === 2 ? null : sent))
     expect(endings(run)[2]).toBe('3 SETUP_FAILED 1 absent MEMBER_ABSENT 2 2 absent MEMBER_ABSENT 2')
   })
   it('shows each accusation the one message it rests on', () => {
