@@ -2,6 +2,8 @@
 import { BaseError, HttpRequestError, TimeoutError, createPublicClient, createWalletClient, defineChain, http, parseEventLogs } from 'viem'
 import type { Account } from 'viem'
 import type { ChainKey, ChainOperation, ChainParty, ChainRequest } from '#node/party/chain-view.ts'
+import { KEY_ACTIVE } from '#node/party/chain-view.ts'
+import { allPages } from '#node/party/pages.ts'
 import { keyManagerAbi } from '#shared/api/abi/key-manager.ts'
 import type { Scheme } from '#shared/dcrm/types.ts'
 import { KEY_MANAGER } from '#shared/system.ts'
@@ -15,7 +17,6 @@ import { addressOf } from '#node/sdk/index.ts'
 export const SCHEMES: readonly Scheme[] = ['ecdsa', 'taproot', 'ed25519']
 /** States of a key by their number on chain. */
 export const KEY_STATES: readonly string[] = ['none', 'pending', 'active', 'frozen', 'failed']
-export const KEY_ACTIVE = 2
 /** States of an order to make or change a key. */
 export const OPERATION_STATES: readonly string[] = ['none', 'requested', 'seated', 'done', 'frozen', 'failed']
 /** States of an order to sign. */
@@ -136,22 +137,12 @@ export class KeyChain {
     return row
   }
 
-  async keys(): Promise<readonly ChainKey[]> {
-    const rows: ChainKey[] = []
-    for (;;) {
-      const page = await this.#read<readonly ChainKey[]>('keys', [BigInt(rows.length), BigInt(PAGE)])
-      rows.push(...page)
-      if (page.length < PAGE) return rows
-    }
+  keys(): Promise<readonly ChainKey[]> {
+    return allPages<ChainKey>(PAGE, (rows) => this.#read('keys', [BigInt(rows.length), BigInt(PAGE)]))
   }
 
-  async parties(): Promise<readonly ChainParty[]> {
-    const rows: ChainParty[] = []
-    for (;;) {
-      const page = await this.#read<readonly ChainParty[]>('parties', [rows.at(-1)?.id ?? 0, PAGE])
-      rows.push(...page)
-      if (page.length < PAGE) return rows
-    }
+  parties(): Promise<readonly ChainParty[]> {
+    return allPages<ChainParty>(PAGE, (rows) => this.#read('parties', [rows.at(-1)?.id ?? 0, PAGE]))
   }
 
   operation(id: Hash): Promise<ChainOperation> {

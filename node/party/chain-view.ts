@@ -2,6 +2,7 @@
 import type { Account, Chain, PublicClient, Transport, WalletClient } from 'viem'
 import { createPublicClient, createWalletClient, defineChain, http } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
+import { allPages } from '#node/party/pages.ts'
 import { keyManagerAbi } from '#shared/api/abi/key-manager.ts'
 import type { Dispute } from '#shared/dcrm/committee.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
@@ -9,7 +10,10 @@ import { KEY_MANAGER } from '#shared/system.ts'
 import type { Address, Hash, Height, Hex } from '#shared/types.ts'
 import * as z from 'zod'
 
-const PAGE = 200
+/** Rows of one call: a view has the gas of a block. */
+const PAGE = 50
+/** State of a key that signs. */
+export const KEY_ACTIVE = 2
 /** Enough for every call of the key manager with the largest committee; what is not used is not paid. */
 const CALL_GAS = 4_000_000n
 
@@ -93,7 +97,7 @@ export class ChainView {
       nativeCurrency: { name: 'FSN', symbol: 'FSN', decimals: 18 },
       rpcUrls: { default: { http: [rpcUrl] } },
     })
-    const transport = http(rpcUrl, { timeout: 10_000, retryCount: 0 })
+    const transport = http(rpcUrl, { timeout: 10_000, retryCount: 0, batch: { batchSize: 50, wait: 0 } })
     const account = privateKeyToAccount(operatorKey)
     this.account = account.address.toLowerCase() as Address
     this.#reader = createPublicClient({ chain, transport })
@@ -109,16 +113,22 @@ export class ChainView {
   async board(finalised: Height): Promise<Board> {
     const at = { address: KEY_MANAGER, abi: keyManagerAbi, blockNumber: BigInt(finalised) } as const
     const [parties, keys, operations, requests] = await Promise.all([
-      this.#reader.readContract({ ...at, functionName: 'parties', args: [0, PAGE] }),
-      this.#reader.readContract({ ...at, functionName: 'keys', args: [0n, BigInt(PAGE)] }),
+      allPages<ChainParty>(PAGE, (rows) =>
+        this.#reader.readContract({ ...at, functionName: 'parties', args: [rows.at(-1)?.id ?? 0, PAGE] }),
+      ),
+      allPages<ChainKey>(PAGE, (rows) =>
+        this.#reader.readContract({ ...at, functionName: 'keys', args: [BigInt(rows.length), BigInt(PAGE)] }),
+      ),
       this.#reader.readContract({ ...at, functionName: 'openOperations' }),
       this.#reader.readContract({ ...at, functionName: 'pendingSignatures' }),
     ])
     const disputes = await Promise.all(
-      keys.map(async ({ id }) => {
-        const pairs = await this.#reader.readContract({ ...at, functionName: 'disputesOf', args: [id] })
-        return [id, pairs.map((pair): Dispute => [pair >>> 16, pair & 0xffff])] as const
-      }),
+      keys
+        .filter(({ state }) => state === KEY_ACTIVE)
+        .map(async ({ id }) => {
+          const pairs = await this.#reader.readContract({ ...at, functionName: 'disputesOf', args: [id] })
+          return [id, pairs.map((pair): Dispute => [pair >>> 16, pair & 0xffff])] as const
+        }),
     )
     const lower = <T extends Readonly<{ account: string }>>(party: T) => ({ ...party, account: party.account.toLowerCase() as Address })
     return {

@@ -9,6 +9,7 @@ import { rawHash } from '#node/party/custody.ts'
 import { bytesToHex, compareHex } from '#shared/bytes.ts'
 import type { DcrmBackend } from '#shared/dcrm/backend.ts'
 import type { Draw } from '#shared/dcrm/committee.ts'
+import { KEY_ACTIVE } from '#node/party/chain-view.ts'
 import { chooseSigningSet } from '#shared/dcrm/committee.ts'
 import type { ChildPath } from '#shared/dcrm/derive.ts'
 import { ATTEMPT_BLOCKS, ENTROPY_DELAY_BLOCKS, HEARTBEAT_BLOCKS, attemptAt } from '#shared/dcrm/digest.ts'
@@ -18,7 +19,6 @@ import type { Hash, Height } from '#shared/types.ts'
 
 /** Numbers of the contract's enumerations. */
 export const SCHEMES: readonly Scheme[] = ['ecdsa', 'taproot', 'ed25519']
-export const KEY_ACTIVE = 2
 export const OPERATION = { create: 0, refresh: 1, reshare: 2, recover: 3 } as const
 export const OPERATION_STATE = { requested: 1, seated: 2 } as const
 const ABSENCES_MAX = 3

@@ -9,11 +9,10 @@ import { nativeEnvelopeCrypto } from '#node/dcrm/envelope-crypto.ts'
 import { createNativeBackend } from '#node/dcrm/native-backend.ts'
 import type { Logger } from '#node/log.ts'
 import type { Board, ChainKey } from '#node/party/chain-view.ts'
-import { ChainView } from '#node/party/chain-view.ts'
+import { ChainView, KEY_ACTIVE } from '#node/party/chain-view.ts'
 import { Custody } from '#node/party/custody.ts'
 import type { Duty } from '#node/party/duties.ts'
 import {
-  KEY_ACTIVE,
   OPERATION_STATE,
   SCHEMES,
   awaitedSignatures,

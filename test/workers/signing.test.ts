@@ -23,8 +23,10 @@ const chain = new FakeChain(Date.now())
 const registered: number[] = [...REGISTERED]
 chain.ethCall = ({ to, data }) => {
   const asked = decodeFunctionData({ abi: keyManagerAbi, data })
-  if (to !== KEY_MANAGER || asked.functionName !== 'parties' || asked.args[0] !== 0) throw new Error('another question')
-  return encodeAbiParameters(partiesAbi.outputs, [registered.map((id) => partyRow(id))] as never)
+  if (to !== KEY_MANAGER || asked.functionName !== 'parties') throw new Error('another question')
+  const [after, count] = asked.args
+  const page = registered.filter((id) => id > after).slice(0, count)
+  return encodeAbiParameters(partiesAbi.outputs, [page.map((id) => partyRow(id))] as never)
 }
 
 beforeAll(() => {
@@ -110,6 +112,13 @@ describe("the edge's relay", () => {
     await new Promise((done) => setTimeout(done, 3100))
     expect(await post(reach, id, envelope({ from: 4 }))).toEqual([201, 'STORED'])
     registered.pop()
+  })
+
+  it('knows parties however many have registered and left before', async () => {
+    registered.push(...Array.from({ length: 250 }, (_, index) => 100 + index))
+    await new Promise((done) => setTimeout(done, 3100))
+    expect(await post(reach, sessionId(0x306), envelope({ from: 349 }))).toEqual([201, 'STORED'])
+    registered.splice(REGISTERED.length)
   })
 
   it('blames the chain, not the sender, when no validator answers', async () => {

@@ -9,8 +9,8 @@ import { decodeFunctionResult, encodeFunctionData } from 'viem'
 
 /** An unknown sender makes the list be read again at most this often. */
 const REREAD_MS = 3000
-/** More than the contract registers. */
-const PARTIES_MAX = 200
+/** Rows of one call: those who left stay in the list until they take their bond. */
+const PAGE = 100
 
 /** Keys by party. */
 export class PartyKeys {
@@ -36,10 +36,19 @@ export class PartyKeys {
   }
 
   async #read(): Promise<void> {
-    const data = encodeFunctionData({ abi: keyManagerAbi, functionName: 'parties', args: [0, PARTIES_MAX] })
-    const answer = await ethCall(this.#env, { to: KEY_MANAGER, data })
-    const rows = decodeFunctionResult({ abi: keyManagerAbi, functionName: 'parties', data: answer })
-    this.#keys = new Map(rows.map(({ id, signKey }) => [id, hexToBytes(signKey)]))
+    const keys = new Map<PartyId, Uint8Array>()
+    for (let after: PartyId | undefined = 0; after !== undefined;) {
+      const rows = await this.#pageAfter(after)
+      for (const { id, signKey } of rows) keys.set(id, hexToBytes(signKey))
+      after = rows.length < PAGE ? undefined : rows.at(-1)?.id
+    }
+    this.#keys = keys
     this.#readAtMs = Date.now()
+  }
+
+  async #pageAfter(after: PartyId) {
+    const data = encodeFunctionData({ abi: keyManagerAbi, functionName: 'parties', args: [after, PAGE] })
+    const answer = await ethCall(this.#env, { to: KEY_MANAGER, data })
+    return decodeFunctionResult({ abi: keyManagerAbi, functionName: 'parties', data: answer })
   }
 }
