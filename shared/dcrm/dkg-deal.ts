@@ -4,10 +4,10 @@
  * @module
  */
 import { concatBytes } from '#shared/bytes.ts'
-import type { Group, Point } from '#shared/dcrm/backend.ts'
+import type { Group } from '#shared/dcrm/backend.ts'
 import { decodePayload } from '#shared/dcrm/codec.ts'
 import type { Complaint, DkgRun, DkgState, DkgStep } from '#shared/dcrm/dkg-state.ts'
-import { DKG_ROUND, dkgAbort, dkgDrbg, dkgFault, dkgRound, hear, refsOf, without } from '#shared/dcrm/dkg-state.ts'
+import { DKG_ROUND, dkgAbort, dkgDrbg, dkgFault, dkgRound, hear, isDealtPair, refsOf, without } from '#shared/dcrm/dkg-state.ts'
 import { openImages } from '#shared/dcrm/dkg-open.ts'
 import { uintBytes } from '#shared/dcrm/hash.ts'
 import type { Fault, Inbox } from '#shared/dcrm/round.ts'
@@ -60,8 +60,7 @@ export function takeDealings(run: DkgRun, state: DkgState, inbox: Inbox): DkgSte
   )
   // This party's own dealing counts as others saw it: when it did not leave, it never was.
   const commitments = heard.values
-  const own = [...state.pairs].filter(([dealer]) => commitments.has(dealer))
-  const pairs = new Map([...receivedPairs(run, commitments, inbox), ...own])
+  const pairs = new Map([...receivedPairs(run, commitments, inbox), ...state.pairs])
   const accused = without([...commitments.keys()], [...pairs.keys()])
   const next: DkgState = { ...state, round: DKG_ROUND.complain, alive: without(members, heard.silent), commitments, pairs }
   const size = { min: 2, max: 2 + 2 * members.length }
@@ -73,7 +72,7 @@ export function takeDealings(run: DkgRun, state: DkgState, inbox: Inbox): DkgSte
 function receivedPairs(run: DkgRun, commitments: DkgState['commitments'], inbox: Inbox): ReadonlyMap<PartyId, Pair> {
   const { group, input } = run
   const dealt = [...commitments].flatMap(([dealer, vector]) => {
-    const payload = dealer === input.self ? undefined : inbox.directs.get(dealer)
+    const payload = inbox.directs.get(dealer)
     const pair = payload === undefined ? null : decodePair(group, payload)
     return pair === null ? [] : [{ dealer, commitments: vector, pair }]
   })
@@ -90,17 +89,10 @@ export function takeComplaints(run: DkgRun, state: DkgState, inbox: Inbox): DkgS
     accused.filter((dealer) => dealer !== by && state.commitments.has(dealer)).map((dealer): Complaint => ({ by, dealer })),
   )
   const next: DkgState = { ...state, alive: without(state.alive, heard.silent), complaints }
-  if (complaints.length === 0) return fixQualified(run, next, [], heard.faults)
-  const accused = without(
-    next.alive,
-    without(
-      next.alive,
-      complaints.map(({ dealer }) => dealer),
-    ),
-  )
+  if (complaints.length === 0) return fixQualified(run, next, [...next.commitments.keys()], heard.faults)
   const own = complaintsAgainst(next, input.self).map((by) => encodePair(pairFor(group, state.polynomials, by)))
   const size = { min: PAIR_BYTES, max: PAIR_BYTES * members.length }
-  return dkgRound({ ...next, round: DKG_ROUND.answer }, accused, size, own.length === 0 ? null : concatBytes(...own), heard.faults)
+  return dkgRound({ ...next, round: DKG_ROUND.answer }, accusedIn(next), size, own.length === 0 ? null : concatBytes(...own), heard.faults)
 }
 
 /** Ids of a complaint list: members, strictly ascending. */
@@ -109,8 +101,12 @@ function decodeAccused(payload: Uint8Array, members: readonly PartyId[]): readon
     const count = Math.min(reader.uint(2), members.length + 1)
     return Array.from({ length: count }, () => reader.uint(2))
   })
-  const isOrdered = ids?.every((id, index) => members.includes(id) && id > (ids[index - 1] ?? 0)) ?? false
-  return isOrdered ? ids : null
+  return ids?.every((id, index) => members.includes(id) && id > (ids[index - 1] ?? 0)) ? ids : null
+}
+
+/** Dealers that owe an answer. */
+function accusedIn({ alive, complaints }: DkgState): readonly PartyId[] {
+  return alive.filter((id) => complaints.some(({ dealer }) => dealer === id))
 }
 
 /** Who complained about a dealer, ascending. */
@@ -121,13 +117,7 @@ function complaintsAgainst(state: DkgState, dealer: PartyId): readonly PartyId[]
 /** Takes the answers: a dealer is out with more than t − 1 complaints, with none answered, or with one answered wrongly. */
 export function takeAnswers(run: DkgRun, state: DkgState, inbox: Inbox): DkgStep {
   const { input, threshold } = run
-  const accused = without(
-    state.alive,
-    without(
-      state.alive,
-      state.complaints.map(({ dealer }) => dealer),
-    ),
-  )
+  const accused = accusedIn(state)
   const heard = hear(
     inbox,
     accused,
@@ -141,39 +131,42 @@ export function takeAnswers(run: DkgRun, state: DkgState, inbox: Inbox): DkgStep
   const faults = rejected.map((dealer) =>
     dkgFault(dealer, 'absent', 'DEALER_REJECTED', [], refsOf(DKG_ROUND.complain, complaintsAgainst(state, dealer))),
   )
-  const dealers = [...new Set(state.complaints.map(({ dealer }) => dealer))]
-  const out = dealers.filter((dealer) => rejected.includes(dealer) || !heard.values.has(dealer))
+  const isCleared = (dealer: PartyId): boolean => heard.values.has(dealer) && !rejected.includes(dealer)
+  const standing = [...state.commitments.keys()].filter((dealer) => complaintsAgainst(state, dealer).length === 0 || isCleared(dealer))
   const published = [...heard.values].flatMap(([dealer, answers]): [PartyId, Pair][] => {
     const pair = answers.get(input.self)
     return pair === undefined ? [] : [[dealer, pair]]
   })
   const next: DkgState = { ...state, alive: without(state.alive, heard.silent), pairs: new Map([...state.pairs, ...published]) }
-  return fixQualified(run, next, out, [...heard.faults, ...faults])
+  return fixQualified(run, next, standing, [...heard.faults, ...faults])
 }
 
 /** Published pairs by complainer, or null when one of them is wrong by (5) or the list is not exactly as long as the complaints. */
 function validAnswers(run: DkgRun, state: DkgState, payload: Uint8Array, dealer: PartyId): ReadonlyMap<PartyId, Pair> | null {
-  const { group } = run
   const complainers = complaintsAgainst(state, dealer)
-  const pairs = decodePayload(payload, (reader) => complainers.map((by) => [by, readPair(group, reader)] as const))
-  const vector = state.commitments.get(dealer) ?? []
-  return pairs?.every(([by, pair]) => isPairValid(group, vector, by, pair)) ? new Map(pairs) : null
+  const pairs = decodePayload(payload, (reader) => complainers.map((by) => [by, readPair(run.group, reader)] as const))
+  return pairs?.every(([by, pair]) => isDealtPair(run, state, dealer, by, pair)) ? new Map(pairs) : null
 }
 
-/** Fixes QUAL. With an honest majority the run goes on without those who are out; otherwise it ends and starts anew without them. */
-function fixQualified(run: DkgRun, state: DkgState, out: readonly PartyId[], faults: readonly Fault[]): DkgStep {
-  const answering = without([...state.commitments.keys()], out).toSorted((left, right) => left - right)
-  const copies = copiesAmong(run.group, state.commitments, answering)
+/** Fixes QUAL among the dealers that stand. With an honest majority the run goes on without the others; otherwise it ends and starts anew. */
+function fixQualified(run: DkgRun, state: DkgState, standing: readonly PartyId[], faults: readonly Fault[]): DkgStep {
+  const copies = copiesAmong(run.group, state.commitments, standing)
   const named = copies.map((dealer) =>
     dkgFault(dealer, 'dispute', 'COMMITMENTS_COPIED', [DKG_ROUND.deal], refsOf(DKG_ROUND.deal, without(copies, [dealer]))),
   )
   const all = [...faults, ...named]
-  const qualified = without(answering, copies)
+  const qualified = without(standing, copies)
   if (run.mode === 'B' && qualified.length < run.members.length) return dkgAbort('DEALER_OUT', all)
   if (qualified.length < run.threshold) return dkgAbort('TOO_FEW_DEALERS', all)
   // A complaint of this party that did not reach the others leaves it without a share; the others may go on without it.
-  if (qualified.some((dealer) => !state.pairs.has(dealer))) return dkgAbort('SHARE_MISSING', all)
-  return openImages(run, { ...state, qualified }, all)
+  const pairs = new Map(
+    qualified.flatMap((dealer): [PartyId, Pair][] => {
+      const pair = state.pairs.get(dealer)
+      return pair === undefined ? [] : [[dealer, pair]]
+    }),
+  )
+  if (pairs.size < qualified.length) return dkgAbort('SHARE_MISSING', all)
+  return openImages(run, { ...state, qualified, pairs }, all)
 }
 
 /**
@@ -181,8 +174,8 @@ function fixQualified(run: DkgRun, state: DkgState, out: readonly PartyId[], fau
  * left knew of each other. The vectors alone do not tell a third party who copied whom.
  */
 function copiesAmong(group: Group, commitments: DkgState['commitments'], dealers: readonly PartyId[]): readonly PartyId[] {
-  const vectorOf = (dealer: PartyId): readonly Point[] => commitments.get(dealer) ?? []
-  const isCopy = (left: PartyId, right: PartyId): boolean =>
-    left !== right && vectorOf(left).every((point, index) => group.equals(point, vectorOf(right)[index] ?? group.identity))
-  return dealers.filter((dealer) => dealers.some((other) => isCopy(dealer, other)))
+  const dealt = [...commitments].filter(([dealer]) => dealers.includes(dealer))
+  const isCopied = ([dealer, vector]: (typeof dealt)[number]): boolean =>
+    dealt.some(([other, same]) => other !== dealer && vector.every((point, index) => group.equals(point, same[index] ?? group.identity)))
+  return dealt.filter(isCopied).map(([dealer]) => dealer)
 }

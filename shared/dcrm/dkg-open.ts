@@ -5,10 +5,10 @@
  */
 import { bytesToBigint, concatBytes, equalBytes } from '#shared/bytes.ts'
 import type { Point } from '#shared/dcrm/backend.ts'
-import { keyCertificate } from '#shared/dcrm/certificate.ts'
-import { decodePayload, scalarBytes } from '#shared/dcrm/codec.ts'
+import { CERTIFICATE_BYTES, decodeCertificate, keyCertificate } from '#shared/dcrm/certificate.ts'
+import { decodePayload, scalarBytes, storedPoint } from '#shared/dcrm/codec.ts'
 import type { DkgResult, DkgRun, DkgState, DkgStep } from '#shared/dcrm/dkg-state.ts'
-import { DKG_ROUND, dkgAbort, dkgDrbg, dkgFault, dkgRound, hear, refsOf, without } from '#shared/dcrm/dkg-state.ts'
+import { DKG_ROUND, dkgAbort, dkgDrbg, dkgFault, dkgRound, hear, isDealtPair, refsOf, without } from '#shared/dcrm/dkg-state.ts'
 import { uintBytes } from '#shared/dcrm/hash.ts'
 import { keyIdOf } from '#shared/dcrm/ids.ts'
 import { evaluateInExponent, interpolate, mod } from '#shared/dcrm/polynomial.ts'
@@ -21,18 +21,15 @@ import {
   encodeCommitments,
   encodePair,
   feldmanCommitments,
-  isPairValid,
   isPossessionValid,
   isValueValid,
   provePossession,
   readCommitments,
   readPair,
 } from '#shared/dcrm/vss.ts'
-import { invariant } from '#shared/fault.ts'
 
 /** Bytes of an objection: dealer and pair. */
 const OBJECTION_BYTES = 2 + PAIR_BYTES
-const CERTIFICATE_BYTES = 32
 
 type Opening = Readonly<{ images: readonly Point[]; possession: Possession | null }>
 
@@ -80,9 +77,9 @@ export function takeImages(run: DkgRun, state: DkgState, inbox: Inbox): DkgStep 
     images: shown,
     exposed: without(state.qualified, [...shown.keys()]),
   }
-  const wrong = [...shown].flatMap(([dealer, images]) => {
-    const pair = pairOf(state, dealer)
-    return isValueValid(group, images, input.self, pair.value) ? [] : [{ dealer, pair }]
+  const wrong = [...state.pairs].flatMap(([dealer, pair]) => {
+    const images = shown.get(dealer)
+    return images === undefined || isValueValid(group, images, input.self, pair.value) ? [] : [{ dealer, pair }]
   })
   const objections = wrong.map(({ dealer, pair }) => concatBytes(uintBytes(dealer, 2), encodePair(pair)))
   // Without all images, or with wrong ones, the share does not fit and there is nothing to confirm yet.
@@ -94,7 +91,9 @@ export function takeImages(run: DkgRun, state: DkgState, inbox: Inbox): DkgStep 
   return dkgRound(next, next.alive, size, payload, faults)
 }
 
-type Objections = Readonly<{ objections: readonly Readonly<{ dealer: PartyId; pair: Pair }>[]; certificate: Uint8Array }>
+/** What a member shows that it holds from a dealer. */
+type Held = Readonly<{ dealer: PartyId; pair: Pair }>
+type Objections = Readonly<{ objections: readonly Held[]; certificate: Uint8Array }>
 
 function decodeObjections(run: DkgRun, payload: Uint8Array): Objections | null {
   return decodePayload(payload, (reader) => {
@@ -111,7 +110,7 @@ export function takeObjections(run: DkgRun, state: DkgState, inbox: Inbox): DkgS
   const faults: Fault[] = [...heard.faults]
   for (const [by, { objections }] of heard.values)
     for (const { dealer, pair } of objections) {
-      if (isObjectionTrue(run, state, by, dealer, pair)) {
+      if (isObjectionTrue(run, state, by, { dealer, pair })) {
         if (!liars.has(dealer))
           faults.push(dkgFault(dealer, 'proof', 'IMAGES_WRONG', [DKG_ROUND.deal, DKG_ROUND.open], refsOf(DKG_ROUND.object, [by])))
         liars.add(dealer)
@@ -128,16 +127,15 @@ export function takeObjections(run: DkgRun, state: DkgState, inbox: Inbox): DkgS
   return extract({ ...state, round: DKG_ROUND.extract, alive, exposed }, faults)
 }
 
-function isObjectionTrue(run: DkgRun, state: DkgState, by: PartyId, dealer: PartyId, pair: Pair): boolean {
+function isObjectionTrue(run: DkgRun, state: DkgState, by: PartyId, { dealer, pair }: Held): boolean {
   const images = state.images.get(dealer)
-  const commitments = state.commitments.get(dealer)
-  if (images === undefined || commitments === undefined) return false
-  return isPairValid(run.group, commitments, by, pair) && !isValueValid(run.group, images, by, pair.value)
+  return isDealtPair(run, state, dealer, by, pair) && images !== undefined && !isValueValid(run.group, images, by, pair.value)
 }
 
 /** Every member shows the pairs it holds from the exposed dealers. */
 function extract(state: DkgState, faults: readonly Fault[]): DkgStep {
-  const payload = concatBytes(...state.exposed.map((dealer) => encodePair(pairOf(state, dealer))))
+  const held = [...state.pairs].filter(([dealer]) => state.exposed.includes(dealer))
+  const payload = concatBytes(...held.map(([, pair]) => encodePair(pair)))
   return dkgRound(state, without(state.alive, state.exposed), PAIR_BYTES * state.exposed.length, payload, faults)
 }
 
@@ -145,17 +143,19 @@ function extract(state: DkgState, faults: readonly Fault[]): DkgStep {
 export function takeExtraction(run: DkgRun, state: DkgState, inbox: Inbox): DkgStep {
   const { group, threshold } = run
   const senders = without(state.alive, state.exposed)
-  const readPairs = (payload: Uint8Array, by: PartyId): ReadonlyMap<PartyId, Pair> | null => {
-    const pairs = decodePayload(payload, (reader) => state.exposed.map((dealer) => [dealer, readPair(group, reader)] as const))
-    return pairs?.every(([dealer, pair]) => isPairValid(group, state.commitments.get(dealer) ?? [], by, pair)) ? new Map(pairs) : null
+  const readHeld = (payload: Uint8Array, by: PartyId): readonly Held[] | null => {
+    const held = decodePayload(payload, (reader) => state.exposed.map((dealer) => ({ dealer, pair: readPair(group, reader) })))
+    return held?.every(({ dealer, pair }) => isDealtPair(run, state, dealer, by, pair)) ? held : null
   }
   const dealings = refsOf(DKG_ROUND.deal, state.exposed)
-  const heard = hear(inbox, senders, DKG_ROUND.extract, 'EXTRACTION_WRONG', readPairs, () => dealings)
+  const heard = hear(inbox, senders, DKG_ROUND.extract, 'EXTRACTION_WRONG', readHeld, () => dealings)
   const images = new Map(state.images)
   for (const dealer of state.exposed) {
-    const points = [...heard.values].slice(0, threshold).map(([by, pairs]): [PartyId, bigint] => [by, pairs.get(dealer)?.value ?? 0n])
+    const points = [...heard.values].flatMap(([by, held]) =>
+      held.filter((each) => each.dealer === dealer).map(({ pair }): [PartyId, bigint] => [by, pair.value]),
+    )
     if (points.length < threshold) return dkgAbort('EXTRACTION_FAILED', heard.faults)
-    images.set(dealer, feldmanCommitments(group, interpolate(points, group.order)))
+    images.set(dealer, feldmanCommitments(group, interpolate(points.slice(0, threshold), group.order)))
   }
   const next: DkgState = { ...state, round: DKG_ROUND.confirm, alive: without(state.alive, heard.silent), images }
   const end = outcomeOf(run, next)
@@ -165,7 +165,7 @@ export function takeExtraction(run: DkgRun, state: DkgState, inbox: Inbox): DkgS
 
 /** Takes the confirmations after an extraction. */
 export function takeConfirmations(run: DkgRun, state: DkgState, inbox: Inbox): DkgStep {
-  const heard = hear(inbox, state.alive, DKG_ROUND.confirm, 'CERTIFICATE_MALFORMED', (payload) => payload)
+  const heard = hear(inbox, state.alive, DKG_ROUND.confirm, 'CERTIFICATE_MALFORMED', decodeCertificate)
   return compare(run, state, heard.values, heard.faults)
 }
 
@@ -188,14 +188,13 @@ function compare(run: DkgRun, state: DkgState, certificates: ReadonlyMap<PartyId
 function outcomeOf(run: DkgRun, state: DkgState): Omit<DkgResult, 'confirmed'> | 'KEY_IDENTITY' | 'SHARE_UNFIT' {
   const { group, input, members } = run
   const { base, backend, descriptor, sid, self } = input
-  const { qualified } = state
-  const dealt = qualified.map((dealer) => state.images.get(dealer) ?? [])
-  const old = (base?.publicKey.commitments ?? []).map((bytes) => known(run, bytes))
-  const commitments = sumVectors(run, base === null ? dealt : [old, ...dealt])
+  const { qualified, images, pairs } = state
+  const old = (base?.publicKey.commitments ?? []).map((bytes) => storedPoint(group, bytes))
+  const commitments = sumVectors(run, [old, ...images.values()])
   const publicShares = members.map((id) => evaluateInExponent(group, commitments, id))
   if ([...commitments, ...publicShares].some((point) => group.isIdentity(point))) return 'KEY_IDENTITY'
-  const pairs = qualified.map((dealer) => pairOf(state, dealer))
-  const secret = pairs.reduce((sum, { value }) => mod(sum + value, group.order), base === null ? 0n : bytesToBigint(base.secret))
+  const dealt = [...pairs.values()]
+  const secret = dealt.reduce((sum, { value }) => mod(sum + value, group.order), base === null ? 0n : bytesToBigint(base.secret))
   const ownShare = publicShares[members.indexOf(self)] ?? group.identity
   if (!group.equals(group.mulBase(secret), ownShare)) return 'SHARE_UNFIT'
   const share: KeyShare = {
@@ -211,18 +210,6 @@ function outcomeOf(run: DkgRun, state: DkgState): Omit<DkgResult, 'confirmed'> |
     secret: scalarBytes(secret),
   }
   return { share, certificate: keyCertificate(backend, share.publicKey) }
-}
-
-function pairOf(state: DkgState, dealer: PartyId): Pair {
-  const pair = state.pairs.get(dealer)
-  invariant(pair !== undefined, 'a party without a pair of a qualified dealer went no further')
-  return pair
-}
-
-function known(run: DkgRun, bytes: Uint8Array): Point {
-  const point = run.group.decode(bytes)
-  invariant(point !== null, 'a stored key holds valid points')
-  return point
 }
 
 /** Sums vectors of equal length, point by point. */

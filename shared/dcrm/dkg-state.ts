@@ -9,6 +9,7 @@ import { descriptorHash } from '#shared/dcrm/ids.ts'
 import type { Fault, FaultClass, Inbox, MessageRef, Outgoing, PayloadSize, RoundSpec, Step } from '#shared/dcrm/round.ts'
 import type { KeyDescriptor, KeyShare, PartyId } from '#shared/dcrm/types.ts'
 import type { Pair, Polynomials } from '#shared/dcrm/vss.ts'
+import { isPairValid } from '#shared/dcrm/vss.ts'
 import { invariant } from '#shared/fault.ts'
 
 /** Rounds on the wire, with the names of docs/dcrm.md. */
@@ -55,7 +56,7 @@ export type DkgState = Readonly<{
   alive: readonly PartyId[]
   /** Pedersen commitments of each dealer that sent well-formed ones. */
   commitments: ReadonlyMap<PartyId, readonly Point[]>
-  /** Pairs this party holds, by dealer, each valid by (5). */
+  /** Pairs this party holds, by dealer, each valid by (5); those of QUAL alone once it is fixed, in its order. */
   pairs: ReadonlyMap<PartyId, Pair>
   complaints: readonly Complaint[]
   qualified: readonly PartyId[]
@@ -143,21 +144,24 @@ export function hear<T>(
   round: number,
   code: string,
   decode: (payload: Uint8Array, id: PartyId) => T | null,
-  others: (id: PartyId) => readonly MessageRef[] = () => [],
+  others?: (id: PartyId) => readonly MessageRef[],
 ): Heard<T> {
   const values = new Map<PartyId, T>()
-  const silent: PartyId[] = []
   const faults: Fault[] = []
   for (const id of from) {
     const payload = inbox.broadcasts.get(id)
     const value = payload === undefined ? null : decode(payload, id)
     if (value !== null) values.set(id, value)
-    else if (payload === undefined) {
-      silent.push(id)
-      faults.push(dkgFault(id, 'absent', 'MEMBER_ABSENT', [round]))
-    } else faults.push(dkgFault(id, 'proof', code, [round], others(id)))
+    else if (payload === undefined) faults.push(dkgFault(id, 'absent', 'MEMBER_ABSENT', [round]))
+    else faults.push(dkgFault(id, 'proof', code, [round], others?.(id)))
   }
-  return { values, silent, faults }
+  return { values, silent: from.filter((id) => !inbox.broadcasts.has(id)), faults }
+}
+
+/** Whether a pair is what `dealer` committed to give `by`: (5). Nobody committed to anything counts as no. */
+export function isDealtPair({ group }: DkgRun, { commitments }: DkgState, dealer: PartyId, by: PartyId, pair: Pair): boolean {
+  const vector = commitments.get(dealer)
+  return vector !== undefined && isPairValid(group, vector, by, pair)
 }
 
 /** The broadcasts of a round by these senders, as evidence. */

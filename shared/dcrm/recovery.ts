@@ -5,7 +5,7 @@
  */
 import { bytesToBigint } from '#shared/bytes.ts'
 import type { DcrmBackend, Group, Point, Scalar } from '#shared/dcrm/backend.ts'
-import { decodePayload, decodeScalar, pointsBytes, scalarBytes } from '#shared/dcrm/codec.ts'
+import { decodePayload, decodeScalar, pointsBytes, scalarBytes, storedPoint } from '#shared/dcrm/codec.ts'
 import { groupOfScheme, idsFault } from '#shared/dcrm/descriptor.ts'
 import { dkgFault, hear, without } from '#shared/dcrm/dkg-state.ts'
 import { createDrbg } from '#shared/dcrm/drbg.ts'
@@ -87,8 +87,7 @@ function start(run: Run): RecoveryStep {
 function isSplitRight(run: Run, helper: PartyId, images: readonly Point[]): boolean {
   const { input, group } = run
   const { publicShares, descriptor } = input.publicKey
-  const share = group.decode(publicShares[descriptor.members.indexOf(helper)] ?? new Uint8Array(0))
-  invariant(share !== null, 'a stored key holds valid points')
+  const share = storedPoint(group, publicShares[descriptor.members.indexOf(helper)])
   const sum = images.reduce((total, image) => group.add(total, image), group.identity)
   return group.equals(sum, group.mulPublic(share, weight(run, helper)))
 }
@@ -109,8 +108,9 @@ function takeParts(run: Run, state: RecoveryState, inbox: Inbox): RecoveryStep {
   }
   let sum = state.parts.get(self) ?? 0n
   const liars: Fault[] = []
-  for (const helper of without(helpers, [self])) {
-    const part = heardScalar(run, inbox, helper, heard.values.get(helper)?.[helpers.indexOf(self)] ?? group.identity)
+  for (const [helper, images] of heard.values) {
+    if (helper === self) continue
+    const part = heardScalar(run, inbox, helper, images[helpers.indexOf(self)] ?? group.identity)
     if (typeof part !== 'bigint') liars.push(privateFault(helper, part, 'PART_WRONG', ROUND.split, self))
     else sum = mod(sum + part, group.order)
   }
@@ -136,17 +136,19 @@ const privateFault = (accused: PartyId, kind: 'absent' | 'dispute', code: string
 
 function takeSums(run: Run, state: RecoveryState, inbox: Inbox): RecoveryStep {
   const { input, group } = run
-  const { helpers, self, share, publicKey } = input
+  const { helpers, self, share, publicKey, lost } = input
   if (share !== null) return { kind: 'done', result: null, faults: [] }
   let secret = 0n
   const liars: Fault[] = []
   for (const [index, helper] of helpers.entries()) {
-    const expected = helpers.reduce((total, id) => group.add(total, state.images.get(id)?.[index] ?? group.identity), group.identity)
+    const expected = [...state.images.values()].reduce((sum, images) => group.add(sum, images[index] ?? group.identity), group.identity)
     const sum = heardScalar(run, inbox, helper, expected)
     if (typeof sum !== 'bigint') liars.push(privateFault(helper, sum, 'SUM_WRONG', ROUND.hand, self))
     else secret = mod(secret + sum, group.order)
   }
   if (liars.length > 0) return abort('HELPER_OUT', liars)
+  const expected = storedPoint(group, publicKey.publicShares[publicKey.descriptor.members.indexOf(lost)])
+  if (!group.equals(group.mulBase(secret), expected)) return abort('SHARE_UNFIT', [])
   return { kind: 'done', result: { publicKey, self, secret: scalarBytes(secret) }, faults: [] }
 }
 

@@ -6,8 +6,8 @@
  */
 import { bytesToBigint, concatBytes, equalBytes } from '#shared/bytes.ts'
 import type { DcrmBackend, Group, Point, Scalar } from '#shared/dcrm/backend.ts'
-import { keyCertificate } from '#shared/dcrm/certificate.ts'
-import { decodePayload, decodeScalar, pointsBytes, scalarBytes } from '#shared/dcrm/codec.ts'
+import { CERTIFICATE_BYTES, decodeCertificate, keyCertificate } from '#shared/dcrm/certificate.ts'
+import { decodePayload, decodeScalar, pointsBytes, scalarBytes, storedPoint } from '#shared/dcrm/codec.ts'
 import { descriptorFault, groupOfScheme, idsFault } from '#shared/dcrm/descriptor.ts'
 import { dkgFault, hear, refsOf, without } from '#shared/dcrm/dkg-state.ts'
 import { createDrbg } from '#shared/dcrm/drbg.ts'
@@ -19,7 +19,6 @@ import { feldmanCommitments, isValueValid } from '#shared/dcrm/vss.ts'
 import { invariant } from '#shared/fault.ts'
 
 const ROUND = { deal: 1, complain: 2, answer: 3, confirm: 4 } as const
-const CERTIFICATE_BYTES = 32
 
 export type ReshareInput = Readonly<{
   backend: DcrmBackend
@@ -47,7 +46,7 @@ export type ReshareState = Readonly<{
   round: (typeof ROUND)[keyof typeof ROUND]
   coefficients: readonly Scalar[]
   images: ReadonlyMap<PartyId, readonly Point[]>
-  /** Valid values this member holds, by dealer. */
+  /** Valid values this party holds, by dealer. */
   values: ReadonlyMap<PartyId, Scalar>
   complaints: readonly Readonly<{ by: PartyId; dealer: PartyId }>[]
 }>
@@ -106,21 +105,22 @@ function ownPolynomial({ input, group, threshold }: Run, share: KeyShare): reado
 function start(run: Run): ReshareStep {
   const { input, group, threshold, members, isMember } = run
   const { share, dealers, self } = input
-  const coefficients = share === null ? [] : ownPolynomial(run, share)
-  const receivers = share === null ? [] : without(members, [self])
-  const values = isMember && share !== null ? [[self, evaluate(coefficients, self, group.order)] as const] : []
-  const state: ReshareState = { round: ROUND.deal, coefficients, images: new Map(), values: new Map(values), complaints: [] }
-  const broadcast = share === null ? null : pointsBytes(group, feldmanCommitments(group, coefficients))
-  const direct = new Map(receivers.map((id) => [id, scalarBytes(evaluate(coefficients, id, group.order))]))
+  const size = threshold * group.pointBytes
   const directFrom = isMember ? without(dealers, [self]) : []
-  return roundStep(state, 'deal', dealers, threshold * group.pointBytes, broadcast, [], directFrom, direct)
+  const nothing: ReshareState = { round: ROUND.deal, coefficients: [], images: new Map(), values: new Map(), complaints: [] }
+  if (share === null) return roundStep(nothing, 'deal', dealers, size, null, [], directFrom)
+  const coefficients = ownPolynomial(run, share)
+  const valueFor = (id: PartyId): Scalar => evaluate(coefficients, id, group.order)
+  const state: ReshareState = { ...nothing, coefficients, values: new Map([[self, valueFor(self)]]) }
+  const broadcast = pointsBytes(group, feldmanCommitments(group, coefficients))
+  const direct = new Map(without(members, [self]).map((id) => [id, scalarBytes(valueFor(id))]))
+  return roundStep(state, 'deal', dealers, size, broadcast, [], directFrom, direct)
 }
 
 /** What a dealer's constant commitment must be: λ_i·X_i. */
 function expectedConstant({ input, group }: Run, dealer: PartyId): Point {
   const { old, dealers } = input
-  const image = group.decode(old.publicShares[old.descriptor.members.indexOf(dealer)] ?? new Uint8Array(0))
-  invariant(image !== null, 'a stored key holds valid points')
+  const image = storedPoint(group, old.publicShares[old.descriptor.members.indexOf(dealer)])
   return group.mulPublic(image, lagrange(dealers, dealer, group.order))
 }
 
@@ -133,16 +133,18 @@ function takeDealings(run: Run, state: ReshareState, inbox: Inbox): ReshareStep 
   const faults = [...heard.faults, ...wrong.map(([dealer]) => dkgFault(dealer, 'proof', 'CONSTANT_WRONG', [ROUND.deal]))]
   if (faults.length > 0) return abort('DEALER_OUT', faults)
   const received = [...heard.values].flatMap(([dealer, images]): [PartyId, Scalar][] => {
-    const value = isMember ? decodeScalar(inbox.directs.get(dealer) ?? new Uint8Array(0), group.order) : null
+    const value = decodeScalar(inbox.directs.get(dealer) ?? new Uint8Array(0), group.order)
     return value !== null && isValueValid(group, images, input.self, value) ? [[dealer, value]] : []
   })
   const next: ReshareState = { ...state, round: ROUND.complain, images: heard.values, values: new Map([...received, ...state.values]) }
-  const accused = isMember ? without(input.dealers, [...next.values.keys()]) : []
+  const size = { min: 2 + CERTIFICATE_BYTES, max: 2 + 2 * input.dealers.length + CERTIFICATE_BYTES }
+  if (!isMember) return roundStep(next, 'complain', members, size, null, [])
+  const accused = without(input.dealers, [...next.values.keys()])
+  // Whoever lacks a value confirms nothing yet.
   const publicKey = accused.length === 0 ? publicKeyOf(run, next) : null
   const certificate = publicKey === null ? new Uint8Array(CERTIFICATE_BYTES) : keyCertificate(input.backend, publicKey)
   const payload = concatBytes(uintBytes(accused.length, 2), ...accused.map((id) => uintBytes(id, 2)), certificate)
-  const size = { min: 2 + CERTIFICATE_BYTES, max: 2 + 2 * input.dealers.length + CERTIFICATE_BYTES }
-  return roundStep(next, 'complain', members, size, isMember ? payload : null, [])
+  return roundStep(next, 'complain', members, size, payload, [])
 }
 
 type Reply = Readonly<{ accused: readonly PartyId[]; certificate: Uint8Array }>
@@ -152,8 +154,7 @@ function decodeReply(payload: Uint8Array, dealers: readonly PartyId[]): Reply | 
     const count = Math.min(reader.uint(2), dealers.length + 1)
     return { accused: Array.from({ length: count }, () => reader.uint(2)), certificate: reader.bytes(CERTIFICATE_BYTES) }
   })
-  const isOrdered = reply?.accused.every((id, index, list) => dealers.includes(id) && id > (list[index - 1] ?? 0)) ?? false
-  return isOrdered ? reply : null
+  return reply?.accused.every((id, index, list) => dealers.includes(id) && id > (list[index - 1] ?? 0)) ? reply : null
 }
 
 function takeComplaints(run: Run, state: ReshareState, inbox: Inbox): ReshareStep {
@@ -206,14 +207,14 @@ function takeAnswers(run: Run, state: ReshareState, inbox: Inbox): ReshareStep {
 }
 
 function takeConfirmations(run: Run, state: ReshareState, inbox: Inbox): ReshareStep {
-  const heard = hear(inbox, run.members, ROUND.confirm, 'CERTIFICATE_MALFORMED', (payload) => payload)
+  const heard = hear(inbox, run.members, ROUND.confirm, 'CERTIFICATE_MALFORMED', decodeCertificate)
   return heard.faults.length > 0 ? abort('MEMBER_OUT', heard.faults) : compare(run, state, heard.values)
 }
 
 /** Null when a commitment or a public share is the identity, which a dealer can arrange together with a receiver. */
 function publicKeyOf({ input, group, threshold, members }: Run, state: ReshareState): PublicKey | null {
   const commitments = Array.from({ length: threshold }, (_, index) =>
-    input.dealers.reduce((sum, dealer) => group.add(sum, state.images.get(dealer)?.[index] ?? group.identity), group.identity),
+    [...state.images.values()].reduce((sum, images) => group.add(sum, images[index] ?? group.identity), group.identity),
   )
   const publicShares = members.map((id) => evaluateInExponent(group, commitments, id))
   if ([...commitments, ...publicShares].some((point) => group.isIdentity(point))) return null

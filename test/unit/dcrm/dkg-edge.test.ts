@@ -1,11 +1,12 @@
 /** Key generation at its edges: copies, identities, lost messages, evidence. Expected values: the protocol's algebra by hand. @module */
 import { describe, expect, it } from 'vitest'
+import { dkgMachine } from '#shared/dcrm/dkg.ts'
+import type { Tamper } from '#shared/dcrm/lockstep.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
 import { mod } from '#shared/dcrm/polynomial.ts'
 import type { Fault } from '#shared/dcrm/round.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 import type { Polynomials } from '#shared/dcrm/vss.ts'
-import { dkgMachine } from '#shared/dcrm/dkg.ts'
 import type { Options, Run } from '#test/unit/dcrm/dkg-support.ts'
 import {
   both,
@@ -94,9 +95,13 @@ describe('an identity', () => {
     ['a later commitment', [9n, linear]],
   ])('as %s ends the run, with everybody present and after an extraction', (_name, values) => {
     const puppets = new Map([[3, { dealt: { values, blinds } }]])
-    for (const outcomes of [run({ puppets }), run({ puppets, tamper: silent(3, 4) })])
+    const rounds: number[] = []
+    const listen: Tamper = (_from, round, sent) => (rounds.push(round), sent)
+    for (const outcomes of [run({ puppets }), run({ puppets, tamper: both(listen, silent(3, 4)) })])
       for (const id of [1, 2]) expect(codeAt(outcomes, id)).toBe('KEY_IDENTITY')
     expect(faultsAt(run({ puppets }), 1)).toEqual([])
+    // Nobody is asked to confirm what cannot be a key.
+    expect(Math.max(...rounds)).toBe(6)
   })
 })
 
@@ -150,6 +155,18 @@ describe('evidence', () => {
     const outcomes = run({ tamper: broadcast(3, 4, change) })
     expect(evidenceOf(outcomes, 2, 'IMAGES_WRONG')).toEqual(said([1, 3], [4, 3], [5, 1]))
   })
+  it('of silence is the place of the message that never came', () => {
+    expect(evidenceOf(run({ tamper: silent(3, 4) }), 1, 'MEMBER_ABSENT')).toEqual(said([4, 3]))
+  })
+  it('of malformed commitments, an unproven possession and another certificate is that one message', () => {
+    const cases = [
+      [1, 'COMMITMENTS_MALFORMED', (bytes: Uint8Array) => bytes.map(() => 255)],
+      [4, 'POSSESSION_UNPROVEN', (bytes: Uint8Array) => flip(bytes)],
+      [5, 'CERTIFICATE_DIFFERS', (bytes: Uint8Array) => flip(bytes)],
+    ] as const
+    for (const [round, code, change] of cases)
+      expect(evidenceOf(run({ tamper: broadcast(3, round, change) }), 1, code)).toEqual(said([round, 3]))
+  })
   it('of a false objection is the objection and what it objects to', () => {
     const change = (bytes: Uint8Array) => Uint8Array.from([0, 1, 0, 3, ...new Uint8Array(64), ...bytes.slice(-32)])
     expect(evidenceOf(run({ tamper: broadcast(1, 5, change) }), 2, 'OBJECTION_FALSE')).toEqual(said([5, 1], [1, 3], [4, 3]))
@@ -161,6 +178,14 @@ describe('evidence', () => {
     )
     const outcomes = run({ threshold: 3, members: [1, 2, 3, 4, 5], tamper })
     expect(evidenceOf(outcomes, 1, 'EXTRACTION_WRONG')).toEqual(said([6, 4], [1, 5]))
+  })
+})
+
+describe('a run', () => {
+  it('begins without knowing of a dealing, a complaint, a qualified or an exposed dealer', () => {
+    expect(dkgMachine(inputOf(1, {})).start()).toMatchObject({
+      state: { commitments: new Map(), complaints: [], qualified: [], images: new Map(), exposed: [] },
+    })
   })
 })
 

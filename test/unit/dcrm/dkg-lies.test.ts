@@ -172,8 +172,38 @@ describe('opening', () => {
     const pair = [...scalarBytes(1n), ...scalarBytes(2n)]
     const stranger = run({ tamper: broadcast(1, 5, (bytes) => Uint8Array.from([0, 1, 0, 9, ...pair, ...bytes.slice(-32)])) })
     expect(faultsAt(stranger, 2)).toEqual(['1 proof OBJECTION_FALSE'])
+    // Zeros are the pair of a dealer that committed to nothing at all.
+    const nothing = run({ tamper: broadcast(1, 5, (bytes) => Uint8Array.from([0, 1, 0, 9, ...new Uint8Array(64), ...bytes.slice(-32)])) })
+    expect(faultsAt(nothing, 2)).toEqual(['1 proof OBJECTION_FALSE'])
     const malformed = run({ tamper: broadcast(1, 5, (bytes) => Uint8Array.from([0, 1, ...bytes.slice(2)])) })
     expect(faultsAt(malformed, 2)).toEqual(['1 proof OBJECTIONS_MALFORMED'])
+  })
+  it('an objection with the dealt pair to a dealer that showed nothing proves its sender wrong', () => {
+    let dealt = new Uint8Array(64)
+    const listen: Tamper = (from, round, sent) => {
+      if (from === 3 && round === 1) dealt = (sent.direct.get(1) as Uint8Array).slice()
+      return sent
+    }
+    const lie = broadcast(1, 5, (bytes) => Uint8Array.from([0, 1, 0, 3, ...dealt, ...bytes.slice(-32)]))
+    const outcomes = run({ tamper: both(listen, silent(3, 4), lie) })
+    expect(faultsAt(outcomes, 2)).toEqual(['3 absent MEMBER_ABSENT', '1 proof OBJECTION_FALSE'])
+    expectSound(new Map([...outcomes].filter(([id]) => id !== 3)), 2)
+  })
+  it('objections to everybody, the sender included, are each judged', () => {
+    const pair = [...scalarBytes(1n), ...scalarBytes(2n)]
+    const all = [1, 2, 3].flatMap((id) => [0, id, ...pair])
+    const outcomes = run({ tamper: broadcast(1, 5, (bytes) => Uint8Array.from([0, 3, ...all, ...bytes.slice(-32)])) })
+    expect(faultsAt(outcomes, 2)).toEqual(Array.from({ length: 3 }, () => '1 proof OBJECTION_FALSE'))
+  })
+  it('a dealer whose images are right but whose possession is not proven is exposed all the same', () => {
+    const rounds = new Set<number>()
+    const listen: Tamper = (_from, round, sent) => (rounds.add(round), sent)
+    const unproven = broadcast(3, 4, (bytes) => flip(bytes))
+    const outcomes = run({ tamper: both(listen, unproven) })
+    expect(faultsAt(outcomes, 1)).toEqual(['3 proof POSSESSION_UNPROVEN'])
+    expect([...rounds]).toContain(6)
+    expect(resultsOf(outcomes)[0]?.share.publicKey.commitments).toEqual(resultsOf(run())[0]?.share.publicKey.commitments)
+    expect(codeAt(run({ threshold: 3, members: [1, 2, 3, 4], tamper: unproven }), 1)).toBe('DEALER_EXPOSED')
   })
   it('wrong pairs in an extraction prove their sender wrong, and t right ones suffice', () => {
     const members = [1, 2, 3, 4, 5]

@@ -141,6 +141,7 @@ describe.each(['ed25519', 'ecdsa'] as const)('15 a payload of %s that is malform
     for (const bad of [...resized(sent(5, 2)), placed(sent(5, 2), Uint8Array.of(255, 255), 0)])
       expect(named(5, 2, bad)).toEqual(['proof OBJECTIONS_MALFORMED'])
     for (const bad of resized(sent(6, 2))) expect(named(6, 2, bad)).toEqual(['proof EXTRACTION_WRONG'])
+    for (const bad of resized(sent(7, 2))) expect(named(7, 2, bad)).toEqual(['proof CERTIFICATE_MALFORMED'])
   })
   it('as a pair is complained about, whatever its length or range', () => {
     const { state, inbox } = at.get(1) as Moment
@@ -227,6 +228,26 @@ describe.each(['ed25519', 'ecdsa'] as const)('15 a payload of %s that is malform
       const step = listener.next(state, { broadcasts, directs: new Map([...directs, [2, bad]]) })
       expect(step.kind === 'round' && step.send.broadcast?.slice(0, 4)).toEqual(Uint8Array.of(0, 1, 0, 2))
     }
+  })
+  it('as a certificate proves the receiver of a resharing wrong', () => {
+    const next = { ...publicKey.descriptor, members: [3, 4, 5] }
+    const listener = reshareMachine({
+      backend: nobleBackend,
+      seed: seedOf('s'),
+      old: publicKey,
+      dealers: [1, 2],
+      next,
+      self: 4,
+      share: null,
+    })
+    const state = { ...started(listener).state, round: 4 } as const
+    const right = new Map([3, 4, 5].map((id) => [id, new Uint8Array(32)]))
+    for (const bad of resized(new Uint8Array(32)))
+      expect(listener.next(state, { broadcasts: new Map([...right, [5, bad]]), directs: new Map() })).toMatchObject({
+        kind: 'aborted',
+        code: 'MEMBER_OUT',
+        faults: [{ accused: 5, class: 'proof', code: 'CERTIFICATE_MALFORMED' }],
+      })
   })
   it('proves the helper of a recovery wrong, and disputes one that malformed a secret', () => {
     const input = { backend: nobleBackend, seed: seedOf('s'), publicKey, helpers: [1, 2], lost: 3 }

@@ -54,6 +54,17 @@ describe('rounds', () => {
       spec(7, 'confirm', [1, 2], 32, false),
     ])
   })
+  it('of a generation await no images of a dealer that fell silent before', () => {
+    const specs = specsOf(new Map([1, 2, 3].map((id) => [id, dkgMachine(inputOf(id, {}))])), silent(3, 2))
+    expect(specs.get(1)?.map(({ round, broadcastFrom }) => [round, broadcastFrom])).toEqual([
+      [1, [1, 2, 3]],
+      [2, [1, 2, 3]],
+      [4, [1, 2]],
+      [5, [1, 2]],
+      [6, [1, 2]],
+      [7, [1, 2]],
+    ])
+  })
   it('of a refresh: one point less, no proof of possession', () => {
     const options = { scheme: 'ecdsa', word: 'refresh', bases: sharesOf(run({ scheme: 'ecdsa' })) } as const
     const specs = specsOf(new Map([1, 2, 3].map((id) => [id, dkgMachine(inputOf(id, options))])))

@@ -79,6 +79,7 @@ describe('resharing', () => {
       )
     }
     expect(resultOf(outcomes.get(1))).toMatchObject({ share: null, confirmed: [2, 3, 4, 6, 8] })
+    for (const { faults } of outcomes.values()) expect(faults).toEqual([])
   })
   it('25 a dealer that shares something else than its share is proven wrong', () => {
     const { outcomes } = reshare({
@@ -87,6 +88,7 @@ describe('resharing', () => {
     for (const id of [2, 3, 4]) {
       expect(outcomes.get(id)).toMatchObject({ kind: 'aborted', code: 'DEALER_OUT' })
       expect(named(outcomes.get(id))).toEqual(['1 proof CONSTANT_WRONG'])
+      expect(outcomes.get(id)?.faults[0]?.evidence).toEqual([{ round: 1, from: 1, to: null }])
     }
   })
   it('1 a vector of another length is as if never sent, one that does not decode proves its dealer wrong', () => {
@@ -100,7 +102,7 @@ describe('resharing', () => {
     for (const change of [(bytes: Uint8Array) => flip(bytes), (bytes: Uint8Array) => bytes.map(() => 255)]) {
       const { old, outcomes } = reshare({ tamper: direct(1, 1, [4, 6], change) })
       const field = nobleBackend.ed25519
-      for (const id of [4, 6]) {
+      for (const id of [2, 3, 4, 6, 8]) {
         const { share, publicKey } = resultOf(outcomes.get(id))
         expect(publicKey.commitments[0]).toEqual(old.commitments[0])
         expect(unhex(field.encode(field.mulBase(bytesToBigint((share as KeyShare).secret))))).toBe(
@@ -108,6 +110,45 @@ describe('resharing', () => {
         )
       }
     }
+  })
+  it('only the accused answer, and whoever accuses confirms nothing yet', () => {
+    const said: (readonly [number, PartyId, string])[] = []
+    const listen: Tamper = (from, round, sent) => {
+      if (sent.broadcast !== null) said.push([round, from, unhex(sent.broadcast.slice(-32))])
+      return sent
+    }
+    reshare({
+      tamper: both(
+        direct(1, 1, [4], (bytes) => flip(bytes)),
+        listen,
+      ),
+    })
+    expect(said.flatMap(([round, from]) => (round === 3 ? [from] : []))).toEqual([1])
+    expect(said.flatMap(([round, from, last]) => (round === 2 && last === '00'.repeat(32) ? [from] : []))).toEqual([4])
+  })
+  it('a complaint of a dealer about itself asks for no answer', () => {
+    const rounds = new Set<number>()
+    const listen: Tamper = (_from, round, sent) => (rounds.add(round), sent)
+    const { outcomes } = reshare({
+      tamper: both(
+        listen,
+        broadcast(3, 2, (bytes) => Uint8Array.from([0, 1, 0, 3, ...bytes.slice(-32)])),
+      ),
+    })
+    expect([...rounds]).toEqual([1, 2])
+    expect(resultOf(outcomes.get(4)).confirmed).toEqual([2, 3, 4, 6, 8])
+  })
+  it('a receiver that does not deal begins with nothing and sends nothing', () => {
+    expect(reshareMachine(reshare().inputOf(4)).start()).toMatchObject({
+      state: { coefficients: [], images: new Map(), values: new Map(), complaints: [] },
+      send: { broadcast: null, direct: new Map() },
+    })
+  })
+  it('stops where the constants do not sum up to the key it began with', () => {
+    const { old, inputOf } = reshare()
+    const other = { ...old, commitments: [group.encode(group.mulBase(5n)), ...old.commitments.slice(1)] }
+    const machines = new Map([1, 2, 3, 4, 6, 8].map((id) => [id, reshareMachine({ ...inputOf(id), old: other })]))
+    expect(() => runLockstep(machines)).toThrow('the same key')
   })
   it('a wrong answer proves the dealer wrong', () => {
     for (const change of [
@@ -157,6 +198,7 @@ describe('resharing', () => {
     const { outcomes } = reshare({ tamper: broadcast(4, 2, (bytes) => flip(bytes)) })
     expect(outcomes.get(6)).toMatchObject({ kind: 'aborted', code: 'CERTIFICATE_MISMATCH' })
     expect(named(outcomes.get(6))).toEqual(['4 dispute CERTIFICATE_DIFFERS'])
+    expect(outcomes.get(6)?.faults[0]?.evidence).toEqual([{ round: 2, from: 4, to: null }])
     const later = reshare({
       tamper: both(
         direct(1, 1, [4], (bytes) => flip(bytes)),
@@ -275,7 +317,8 @@ describe('recovery of a lost share', () => {
     const { shares, outcomes } = recover(undefined, scheme)
     const outcome = outcomes.get(7)
     expect(outcome?.kind === 'done' && outcome.result).toEqual(shares.get(7))
-    for (const id of [1, 5, 8]) expect(outcomes.get(id)).toMatchObject({ kind: 'done', result: null })
+    for (const id of [1, 5, 8]) expect(outcomes.get(id)).toEqual({ kind: 'done', result: null, faults: [] })
+    expect(outcome?.faults).toEqual([])
   })
   it('hands over sums that are no helper’s weighted share', () => {
     const { shares, sent } = recover()
@@ -286,7 +329,12 @@ describe('recovery of a lost share', () => {
   })
   it('25 a split that does not sum to the helper’s share proves it wrong', () => {
     const change = (bytes: Uint8Array) => new Uint8Array([...group.encode(group.mulBase(3n)), ...bytes.slice(32)])
-    for (const id of [1, 8, 7]) expect(named(recover(broadcast(5, 1, change)).outcomes.get(id))).toEqual(['5 proof SPLIT_WRONG'])
+    for (const id of [1, 8, 7])
+      expect(recover(broadcast(5, 1, change)).outcomes.get(id)).toEqual({
+        kind: 'aborted',
+        code: 'HELPER_OUT',
+        faults: [{ accused: 5, class: 'proof', code: 'SPLIT_WRONG', evidence: [{ round: 1, from: 5, to: null }] }],
+      })
   })
   it('a split that does not decode proves the helper wrong; one of another length was never sent', () => {
     expect(named(recover(broadcast(5, 1, (bytes) => bytes.map(() => 255))).outcomes.get(7))).toEqual(['5 proof SPLIT_MALFORMED'])
@@ -323,6 +371,13 @@ describe('recovery of a lost share', () => {
       expect(outcome).toMatchObject({ kind: 'aborted', code: 'HELPER_OUT' })
       expect(outcome?.faults).toEqual([{ accused: 5, class: 'absent', code: 'MEMBER_ABSENT', evidence: [{ round, from: 5, to }] }])
     }
+  })
+  it('gives no share that is not the one of the public share', () => {
+    const { inputOf } = recover()
+    const { publicKey } = inputOf(7)
+    const publicShares = publicKey.publicShares.with(3, group.encode(group.mulBase(5n)))
+    const machines = new Map([1, 5, 8, 7].map((id) => [id, recoveryMachine({ ...inputOf(id), publicKey: { ...publicKey, publicShares } })]))
+    expect(runLockstep(machines).outcomes.get(7)).toEqual({ kind: 'aborted', code: 'SHARE_UNFIT', faults: [] })
   })
   it('is refused with other than t helpers, with strangers, or when the lost member helps', () => {
     const { inputOf } = recover()
