@@ -42,7 +42,7 @@ export type Group = Readonly<{
   mulSecret: (point: Point, secret: Scalar) => Point
   /** k·point in variable time: public operands only. */
   mulPublic: (point: Point, scalar: Scalar) => Point
-  /** Σ k·point in variable time: public operands only (or scalars blinded by full-size random weights). */
+  /** Σ k·point in variable time: public operands only (or scalars blinded by fresh secret weights of at least 128 random bits). */
   sumPublic: (terms: readonly Term[]) => Point
 }>
 

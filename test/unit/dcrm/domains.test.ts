@@ -10,6 +10,8 @@ import { runLockstep } from '#shared/dcrm/lockstep.ts'
 import { pairSetupMachine } from '#shared/dcrm/pair-setup.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 import { voleFinish, voleReceive, voleSend } from '#shared/dcrm/vole.ts'
+import { ecdsaTranscripts } from '#test/unit/dcrm/ecdsa-transcripts.ts'
+import { keyTranscripts } from '#test/unit/dcrm/key-transcripts.ts'
 import { seedOf, unhex } from '#test/unit/dcrm/support.ts'
 
 const PREFIX = 'FUSION-DCRM/v1/'
@@ -19,7 +21,7 @@ const native = createNativeBackend()
 function itemsOf(data: Uint8Array): Readonly<{ tag: string; items: readonly string[]; rest: Uint8Array }> | null {
   const parts: Uint8Array[] = []
   let at = 0
-  while (at + 4 <= data.length && parts.length < 8) {
+  while (at + 4 <= data.length && parts.length < 12) {
     const length = Buffer.from(data).readUInt32BE(at)
     if (at + 4 + length > data.length) break
     parts.push(data.slice(at + 4, at + 4 + length))
@@ -47,9 +49,20 @@ const NAME_ITEMS: Readonly<Record<string, readonly number[]>> = {
   drbg: [0, 1, 2],
 }
 
+/** A backend that tells what it hashes. */
+function listened(note: (data: Uint8Array) => void): DcrmBackend {
+  const hashed =
+    <Rest extends readonly unknown[]>(hash: (data: Uint8Array, ...rest: Rest) => Uint8Array) =>
+    (data: Uint8Array, ...rest: Rest): Uint8Array => {
+      note(data)
+      return hash(data, ...rest)
+    }
+  return { ...native, sha256: hashed(native.sha256), sha512: hashed(native.sha512), shake256: hashed(native.shake256) }
+}
+
 /** A backend that notes what it hashes: names by tag, and inputs without a tag. */
 function noting(names: Map<string, string[]>, untagged: string[]): DcrmBackend {
-  const note = (data: Uint8Array): void => {
+  return listened((data) => {
     const read = itemsOf(data)
     if (read === null) {
       untagged.push(unhex(native.sha256(data)))
@@ -59,15 +72,67 @@ function noting(names: Map<string, string[]>, untagged: string[]): DcrmBackend {
     const name = (NAME_ITEMS[tag] ?? []).map((index) => items[index])
     if (tag === 'vole/row') name.push(unhex(rest.slice(0, 4)))
     names.set(tag, [...(names.get(tag) ?? []), name.join(' ')])
-  }
-  const hashed =
-    <Rest extends readonly unknown[]>(hash: (data: Uint8Array, ...rest: Rest) => Uint8Array) =>
-    (data: Uint8Array, ...rest: Rest): Uint8Array => {
-      note(data)
-      return hash(data, ...rest)
-    }
-  return { ...native, sha256: hashed(native.sha256), sha512: hashed(native.sha512), shake256: hashed(native.shake256) }
+  })
 }
+
+/** How many items follow each tag in the protocols that make, move and use keys. */
+const FORMS: Readonly<Record<string, number>> = {
+  'base-ot/key': 3,
+  'base-ot/point': 5,
+  descriptor: 5,
+  'dkg/possession': 4,
+  drbg: 3,
+  'ecdsa/blame': 8,
+  'ecdsa/rerandomise': 6,
+  key: 2,
+  'key-final': 6,
+  'ot/chi': 2,
+  'ot/column': 3,
+  'presig/bond': 5,
+  'presig/com': 5,
+  'presig/id': 5,
+  'presig/ok': 3,
+  'presig/vole': 3,
+  'presig/zeta': 2,
+  'setup/direction': 3,
+  'setup/transcript': 7,
+  'setup/zero': 5,
+  'vole/gadget': 4,
+  'vole/mu': 2,
+  'vole/row': 1,
+  'vole/theta': 3,
+}
+
+describe('13 one tag, one form', () => {
+  const forms = new Map<string, Set<number>>()
+  const draws: string[] = []
+  const untagged = new Set<number>()
+  const backend = listened((data) => {
+    const read = itemsOf(data)
+    if (read === null) return untagged.add(data.length)
+    // Number and row of 'vole/row' follow as they are: both have one size.
+    const count = read.tag === 'vole/row' ? 1 : read.items.length
+    forms.set(read.tag, (forms.get(read.tag) ?? new Set()).add(count))
+    if (read.tag === 'drbg') draws.push(unhex(native.sha256(data)))
+    return undefined
+  })
+  keyTranscripts('taproot', backend)
+  // The keys above are made several times from the same seeds on purpose.
+  draws.length = 0
+  ecdsaTranscripts(backend)
+
+  it('of generation, refresh, resharing, recovery, pair setup, presigning, signing and blame', () => {
+    const seen = [...forms].map(([tag, counts]) => [tag, [...counts].join()] as const)
+    expect(Object.fromEntries(seen)).toEqual(Object.fromEntries(Object.entries(FORMS).map(([tag, count]) => [tag, String(count)])))
+  })
+  it('and without a tag only the two large messages of a VOLE', () => {
+    expect([...untagged].toSorted((left, right) => left - right)).toEqual([8704, 39_936])
+  })
+  it('and no stretch of randomness drawn twice', () => {
+    expect(new Set(draws).size).toBe(draws.length)
+    expect(draws.length).toBeGreaterThan(100)
+  })
+})
 
 describe('13 one name, one evaluation', () => {
   const names = new Map<PartyId, Map<string, string[]>>([
