@@ -89,7 +89,7 @@ function parse<T>(input: Uint8Array, what: string, read: (reader: PayloadReader)
 
 const word = (value: bigint | number): Uint8Array => bigintToBytes(BigInt(value), 32)
 const packIds = (ids: readonly PartyId[] | null): Uint8Array => concatBytes(...(ids ?? []).map((id) => uintBytes(id, 2)))
-const schemeOf = (number: number): Scheme => SCHEMES[number] ?? malformed('a scheme from 0 to 2')
+const schemeOf = (number: number): Scheme => SCHEMES[number] ?? malformed('a scheme of this selector')
 
 function readDraw(reader: PayloadReader): Draw {
   return { randomness: reader.bytes(32), requestId: reader.bytes(32), attempt: reader.uint(2) }
@@ -129,7 +129,6 @@ function runCommittee({ backend }: DcrmHost, input: Uint8Array): Uint8Array {
 
 function runVerify(host: DcrmHost, input: Uint8Array): Uint8Array {
   const [scheme = 255, keyLength = 0] = input
-  if (scheme > ECDSA_BY_ADDRESS) malformed('a scheme from 0 to 3')
   const digestAt = 2 + keyLength
   if (input.length < digestAt + 32) malformed('scheme, key with its length, digest of 32 bytes, signature')
   const key = input.slice(2, digestAt)

@@ -72,6 +72,7 @@ const PARTS: Readonly<Record<string, Part>> = {
       'session-echo',
       'session-names',
       'relay',
+      '../party/relay-server',
       'precompile',
       'kill',
     ],

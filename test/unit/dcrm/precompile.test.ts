@@ -38,6 +38,7 @@ const graph = (members: readonly number[], disputes: readonly (readonly [number,
     Uint8Array.of(out.length),
     ...out.map((id) => uintBytes(id, 2)),
   )
+const ADDRESSES_OF_ONE = ['0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf', 'bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080']
 const draw = { randomness: seedOf('randomness'), requestId: seedOf('request'), attempt: 258 }
 const drawBytes = concatBytes(draw.randomness, draw.requestId, uintBytes(draw.attempt, 2))
 
@@ -73,6 +74,26 @@ describe('verification', () => {
     const high = (order - BigInt(`0x${Buffer.from(rs.slice(32)).toString('hex')}`)).toString(16).padStart(64, '0')
     expect(verify(3, account, digest, Uint8Array.of(...rs.slice(0, 32), ...hex(high), recovery ^ 1))).toBe(0)
     expect(verify(3, account, digest, Uint8Array.of(...rs, recovery + 2))).toBe(0)
+    expect(verify(3, account, digest, Uint8Array.of(...rs, recovery, 0))).toBe(0)
+    expect(verify(3, account, digest, Uint8Array.of(...rs))).toBe(0)
+  })
+  it('takes half of the order as low and the next as high', () => {
+    const half = secp256k1.Point.Fn.ORDER / 2n
+    const r = secp256k1.Point.BASE.multiply(7n).toBytes().slice(1)
+    for (const [s, verdict] of [
+      [half, 1],
+      [half + 1n, 0],
+    ] as const) {
+      const rs = Uint8Array.of(...r, ...hex(s.toString(16).padStart(64, '0')))
+      const key = secp256k1.Signature.fromBytes(rs).addRecoveryBit(0).recoverPublicKey(digest)
+      const account = suite.keccak256(key.toBytes(false).slice(1)).slice(12)
+      expect(verify(3, account, digest, Uint8Array.of(...rs, 0))).toBe(verdict)
+    }
+  })
+  it('leaves Ed25519 to the one rule of the chain', () => {
+    const lenient = { ...host, suite: { ...suite, ed25519Verify: () => true } }
+    const input = Uint8Array.of(DCRM_SELECTOR.verify, 2, 32, ...new Uint8Array(32 + 32 + 64))
+    expect([dcrmPrecompile(host, input).at(-1), dcrmPrecompile(lenient, input).at(-1)]).toEqual([0, 1])
   })
 })
 
@@ -139,6 +160,17 @@ describe('keys, digests, headers and evidence', () => {
       unhex(heartbeatDigest(nobleBackend, seedOf('g'), seedOf('k'), epoch, seedOf('x'))),
     )
   })
+  it('children of Ed25519 keys have keys of 32 bytes', () => {
+    const key = dealtShares('ed25519', 2, [1, 2], 'precompile').get(1)?.publicKey.commitments[0] as Uint8Array
+    const subject = seedOf('subject')
+    const expected = childKey(nobleBackend, 'ed25519', draw.requestId, key, { purpose: 'change', subject })?.signingKey as Uint8Array
+    expect(unhex(run(DCRM_SELECTOR.childKey, Uint8Array.of(2), draw.requestId, Uint8Array.of(1), subject, key))).toBe(unhex(expected))
+  })
+  it('an ECDSA key has an address on Ethereum and one on Bitcoin', () => {
+    // The generator itself, private key 1: addresses any wallet shows.
+    const text = Buffer.from(run(DCRM_SELECTOR.address, Uint8Array.of(0), secp256k1.Point.BASE.toBytes())).toString()
+    expect(text.split(' ').toSorted()).toEqual(ADDRESSES_OF_ONE)
+  })
   it('a header gives its hash, height and randomness', () => {
     const { header } = sampleBlock
     const output = run(DCRM_SELECTOR.header, encodeHeader(header))
@@ -172,8 +204,42 @@ describe('keys, digests, headers and evidence', () => {
     expect(judge(7, key, envelope(1, 0), envelope(2, 0))).toBe('')
     expect(judge(7, key, envelope(1, 1), envelope(2, 2))).toBe('')
     expect(judge(7, key, envelope(1))).toBe('')
+    expect(judge(0x0107, key, envelope(1, 1, 0x0107), envelope(2, 1, 0x0107))).toBe('EQUIVOCATION')
+    expect(judge(0x0107, key, envelope(1), envelope(2))).toBe('')
+  })
+  it('no evidence convicts nobody, be it empty or as long as it may be', () => {
+    expect(run(DCRM_SELECTOR.judge, new Uint8Array(34))).toHaveLength(0)
+    expect(run(DCRM_SELECTOR.judge, new Uint8Array(DCRM_INPUT_MAX - 1))).toHaveLength(0)
   })
 })
+
+/** First bytes, length and gas of inputs, by docs/protocol.md. */
+const GAS: readonly (readonly [readonly number[], number, bigint])[] = [
+  [[], 0, 700n],
+  [[1], 100, 1900n],
+  [[2], 1, 712n + 600n],
+  [[2], 22, 700n + 264n + 600n],
+  [[2], 23, 700n + 276n + 1200n],
+  [[3, 0], 100, 1900n + 9000n],
+  [[3, 1], 100, 1900n + 9000n],
+  [[3, 2], 100, 1900n + 9000n],
+  [[3, 3], 100, 1900n + 9000n],
+  [[3, 4], 100, 1900n],
+  [[4, 0], 100, 1900n + 15_000n],
+  [[4, 1], 100, 1900n + 18_000n],
+  [[4, 2], 100, 1900n + 100_000n],
+  [[4, 3], 100, 1900n],
+  [[5, 0], 100, 1900n + 18_000n],
+  [[5, 1], 100, 1900n + 3000n],
+  [[5, 2], 100, 1900n + 3000n],
+  [[5], 1, 712n + 18_000n],
+  [[6], 100, 1900n + 79_200n],
+  [[7], 100, 1900n + 20_000n],
+  [[8], 100, 1900n],
+  [[9], 100, 1900n],
+  [[10], 100, 1900n + 79_200n],
+  [[11], 100, 1900n],
+]
 
 describe('input that is not of the promised form', () => {
   it.each([
@@ -200,8 +266,32 @@ describe('input that is not of the promised form', () => {
   })
   it('refuses candidates without a number, a threshold of nothing, and too much', () => {
     expect(() => run(2, drawBytes, Uint8Array.of(1, 1), new Uint8Array(22))).toThrow('DCRM_INPUT')
+    expect(() => run(2, drawBytes, Uint8Array.of(1, 2), new Uint8Array(22), uintBytes(5, 2), new Uint8Array(20))).toThrow('DCRM_INPUT')
     expect(() => run(6, drawBytes, Uint8Array.of(0), graph([1], [], []))).toThrow('DCRM_INPUT')
     expect(() => run(7, new Uint8Array(DCRM_INPUT_MAX))).toThrow('DCRM_INPUT')
+  })
+  it('refuses more members than a committee has', () => {
+    const members = Array.from({ length: 33 }, (_, index) => index + 1)
+    expect(run(DCRM_SELECTOR.largestSet, graph(members.slice(0, 32), [], [])).at(-1)).toBe(32)
+    expect(() => run(DCRM_SELECTOR.largestSet, graph(members, [], []))).toThrow('DCRM_INPUT')
+  })
+  it('refuses keys that are none', () => {
+    const point = secp256k1.Point.BASE.toBytes()
+    const subject = seedOf('subject')
+    const noPoint = Uint8Array.of(2, ...new Uint8Array(32).fill(0xff))
+    const fault = expect.objectContaining({ code: 'DCRM_INPUT', path: '' }) as Error
+    expect(() => run(4, Uint8Array.of(0), draw.requestId, Uint8Array.of(3), subject, noPoint)).toThrow(fault)
+    expect(() => run(4, Uint8Array.of(0), draw.requestId, Uint8Array.of(4), subject, point)).toThrow(fault)
+    expect(() => run(5, Uint8Array.of(0), noPoint)).toThrow(fault)
+    expect(() => run(5, Uint8Array.of(0), point.slice(1))).toThrow(fault)
+    expect(() => run(5, Uint8Array.of(1), point)).toThrow(fault)
+    expect(run(5, Uint8Array.of(1), point.slice(1)).length).toBeGreaterThan(0)
+    expect(() => run(3, Uint8Array.of(4, 32), new Uint8Array(128))).toThrow(fault)
+    expect(() => run(3, Uint8Array.of(1, 32), new Uint8Array(63))).toThrow(fault)
+    expect(run(3, Uint8Array.of(1, 32), new Uint8Array(64)).at(-1)).toBe(0)
+  })
+  it.each(GAS)('costs what the protocol says: %j of %i bytes', (first, length, gas) => {
+    expect(dcrmGas(Uint8Array.of(...first, ...new Uint8Array(length - first.length)))).toBe(gas)
   })
   it('is charged before any work, by what its first bytes and length say', () => {
     const input = Uint8Array.of(3, 1, 32, ...new Uint8Array(64))

@@ -4,7 +4,7 @@ import type { Fault } from '#shared/dcrm/round.ts'
 import { openIdOf, sessionIdOf } from '#shared/dcrm/ids.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
-import { Room, SET, Seat, TIMEOUT_MS, keys, read, resign, sealed } from '#test/unit/dcrm/session-support.ts'
+import { Room, SET, Seat, TIMEOUT_MS, directIn, keys, read, resign, sealed } from '#test/unit/dcrm/session-support.ts'
 import { seedOf, unhex } from '#test/unit/dcrm/support.ts'
 
 const fault = (accused: PartyId, kind: Fault['class'], evidence: Fault['evidence'] = []): Fault => ({
@@ -148,6 +148,17 @@ describe('rounds', () => {
     expect(room.seat(1).state.phase).toBe('round')
     room.pass(TIMEOUT_MS)
     expect(room.seat(1).result).toEqual([`${whole(1)} d7:1.7.1`])
+  })
+  it('count a direct message that builds on another past for nothing, though it opens', () => {
+    const room = new Room(() => ({ rounds: [{ hasDirect: true }] }))
+    room.route = ({ kind, from }, to, _relay, bytes) => {
+      if (kind !== 'direct' || from !== 7 || to !== 1) return [bytes]
+      const { context, state, id } = room.seat(7)
+      return [sealed({ context, id, state: { ...state, chain: seedOf('another past') } } as Seat, 1, 1, directIn(1, 7, 1))]
+    }
+    room.start().pass(2 * TIMEOUT_MS)
+    expect(room.seat(1).result).toEqual([`${whole(1)} d2:1.2.1`])
+    expect(room.seat(2).result).toEqual([`${whole(1)} d1:1.1.2 d7:1.7.2`])
   })
   it('count a broadcast that builds on another past, or has a wrong size, for nothing', () => {
     for (const change of [{ previous: seedOf('another past') }, { payload: Uint8Array.of(1) }, { payload: Uint8Array.of(1, 7, 0) }]) {
