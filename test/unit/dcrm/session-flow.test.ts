@@ -151,10 +151,12 @@ describe('rounds', () => {
   })
   it('count a direct message that builds on another past for nothing, though it opens', () => {
     const room = new Room(() => ({ rounds: [{ hasDirect: true }] }))
+    let other: Uint8Array | null = null
     room.route = ({ kind, from }, to, _relay, bytes) => {
       if (kind !== 'direct' || from !== 7 || to !== 1) return [bytes]
       const { context, state, id } = room.seat(7)
-      return [sealed({ context, id, state: { ...state, chain: seedOf('another past') } } as Seat, 1, 1, directIn(1, 7, 1))]
+      other ??= sealed({ context, id, state: { ...state, chain: seedOf('another past') } } as Seat, 1, 1, directIn(1, 7, 1))
+      return [other]
     }
     room.start().pass(2 * TIMEOUT_MS)
     expect(room.seat(1).result).toEqual([`${whole(1)} d2:1.2.1`])
