@@ -1,6 +1,6 @@
 /**
  * The backend of a validator: libsecp256k1 for secp256k1, the host's hashes, noble for Ed25519. Secrets meet constant-time calls only: k·G, and
- * Diffie-Hellman for k·P. Without the addon it is the reference with the host's hashes. Source: docs/dcrm.md, backends.
+ * Diffie-Hellman for k·P. Without the addon it is the reference with the host's hashes. Source: docs/dcrm.md, words.
  * @module
  */
 import { hash } from 'node:crypto'

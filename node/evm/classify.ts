@@ -1,4 +1,4 @@
-/** Raw transactions of packages, decoded once and put into the order of the block. Source: docs/protocol.md, order inside a block. @module */
+/** Raw transactions of packages, decoded once and put into the order of the block. Source: docs/protocol.md, execution. @module */
 import { toHex } from '#node/evm/hex.ts'
 import type { NativeExecutors, ParentView } from '#node/evm/native-types.ts'
 import { decodeUserTransaction } from '#shared/chain/user-transaction.ts'

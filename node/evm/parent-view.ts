@@ -1,4 +1,4 @@
-/** The parent block as conditions and natives may read it. Source: docs/protocol.md, parent view. @module */
+/** The parent block as conditions and natives may read it. Source: docs/protocol.md, execution. @module */
 import type { CallRequest, CallResult } from '#node/chain-reader.ts'
 import { runMetered } from '#node/evm/call-meter.ts'
 import type { ExecutionContext } from '#node/evm/context.ts'

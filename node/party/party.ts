@@ -1,6 +1,6 @@
 /**
  * A party: registers itself, follows final blocks, does its duties one session each, and tells the chain what came of them. It trusts its own
- * validator for the chain and nobody for anything else. Source: docs/dcrm.md, parties; paper 3.4.3, 3.5.
+ * validator for the chain and nobody for anything else. Source: docs/dcrm.md, persistence; paper 3.4.3, 3.5.
  * @module
  */
 import { join } from 'node:path'

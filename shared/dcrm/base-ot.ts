@@ -1,7 +1,7 @@
 /**
  * 128 random oblivious transfers between two parties, in one message each way: the receiver chooses Δ and learns one key per index, the sender
  * learns both and not Δ. Keys hash x-coordinates only, so that the secret multiplication may run as plain ECDH.
- * Source: Masny and Rindal 2019 (endemic OT); docs/dcrm.md, base transfers.
+ * Source: Masny and Rindal 2019 (endemic OT); docs/dcrm.md, pairwise setup.
  * @module
  */
 import { concatBytes } from '#shared/bytes.ts'

@@ -1,4 +1,4 @@
-/** The one digest all members confirm before a key may be used. Source: docs/dcrm.md, certificate. @module */
+/** The one digest all members confirm before a key may be used. Source: docs/dcrm.md, key generation. @module */
 import type { DcrmBackend } from '#shared/dcrm/backend.ts'
 import { decodePayload } from '#shared/dcrm/codec.ts'
 import { hashItems, idsBytes, listBytes } from '#shared/dcrm/hash.ts'

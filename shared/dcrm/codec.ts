@@ -1,6 +1,6 @@
 /**
  * Reading and writing payloads of key protocols: fixed sizes, big-endian, no optional parts. A reader yields null once anything is wrong and
- * stays wrong, so a decoder reads all fields and asks once. Source: docs/dcrm.md, encodings.
+ * stays wrong, so a decoder reads all fields and asks once. Source: docs/dcrm.md, hashing.
  * @module
  */
 import { bigintToBytes, bytesToBigint, concatBytes } from '#shared/bytes.ts'

@@ -1,7 +1,7 @@
 /**
  * Child keys. A vault key itself never signs: each use derives its own key from it by a public tweak, so that purposes stay separate and one
  * vault has many addresses. The stored key X is the internal, untweaked point; this is the one place where tweaks are applied, for addresses and
- * for shares alike. Source: docs/dcrm.md, derivation; BIP340, BIP341 for the Taproot steps.
+ * for shares alike. Source: docs/dcrm.md, child keys; BIP340, BIP341 for the Taproot steps.
  * @module
  */
 import { bytesToBigint, concatBytes, utf8ToBytes } from '#shared/bytes.ts'

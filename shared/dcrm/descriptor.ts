@@ -1,4 +1,4 @@
-/** Checks what a key is to be before anything is computed for it. Source: paper 3.5.3, (t, m) with t ≤ m; docs/dcrm.md, descriptor. @module */
+/** Checks what a key is to be before anything is computed for it. Source: paper 3.5.3, (t, m) with t ≤ m; docs/dcrm.md, key generation. @module */
 import type { DcrmBackend, Group } from '#shared/dcrm/backend.ts'
 import type { KeyDescriptor, PartyId, Scheme } from '#shared/dcrm/types.ts'
 

@@ -1,6 +1,6 @@
 /**
  * What threshold keys sign by themselves. Each digest hashes under a tag of its own together with the chain's genesis, so it can never be the
- * digest of a foreign transaction, of another chain or of another purpose. Source: docs/dcrm.md, digests.
+ * digest of a foreign transaction, of another chain or of another purpose. Source: docs/dcrm.md, duties.
  * @module
  */
 import type { DcrmBackend } from '#shared/dcrm/backend.ts'

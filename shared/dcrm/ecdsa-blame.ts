@@ -1,6 +1,6 @@
 /**
  * Who spoiled a threshold ECDSA signature: each signer proves that its partial came from the presignature it agreed to, without showing it. A
- * signature that does not verify always leaves at least one signer that cannot. Our own construction, see docs/dcrm.md, what needs review.
+ * signature that does not verify always leaves at least one signer that cannot. Our own construction, see docs/dcrm.md, what is proven.
  * Source: Chaum and Pedersen 1992 for the proof of equal logarithms.
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * Gives a member its lost share back: t helpers split their weighted shares among each other, so that the member gets sums that say nothing
- * about any helper's share. Rounds: split, hand over. Source: Herzberg et al. 1995 (share recovery); docs/dcrm.md, recovery.
+ * about any helper's share. Rounds: split, hand over. Source: Herzberg et al. 1995 (share recovery); docs/dcrm.md, resharing and recovery.
  * @module
  */
 import { bytesToBigint } from '#shared/bytes.ts'

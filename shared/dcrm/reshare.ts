@@ -1,7 +1,7 @@
 /**
  * Resharing: t old members give a key to a new committee and a new threshold; the public key stays. Each dealer shares its own weighted share,
  * and its constant commitment must be the one everybody can compute, so a wrong one proves itself. Rounds: deal, complain, (answer, confirm).
- * Source: paper 3.5.3; Desmedt and Jajodia 1997; docs/dcrm.md, resharing.
+ * Source: paper 3.5.3; Desmedt and Jajodia 1997; docs/dcrm.md, resharing and recovery.
  * @module
  */
 import { bytesToBigint, concatBytes, equalBytes } from '#shared/bytes.ts'

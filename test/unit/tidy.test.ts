@@ -64,6 +64,18 @@ const usesGlossary = matching(
 const isNotDrawer: Rule = ({ name }) => (/\/(?:utils?|helpers?|misc|common)\.ts$/.test(name) ? ['a file is named after a noun'] : [])
 const namesNoMachine = matching(/\/(?:work|root|home)\/[a-z]|registry\.npmjs|deb\.debian\.org/, 'a path of a machine or a package host')
 
+/** Headings of a document in lower case, without what follows in parentheses. */
+const headingsOf = (document: string): ReadonlySet<string> =>
+  new Set(
+    tracked.includes(document)
+      ? [...read(document).text.matchAll(/^#+ ([^(\n]+)/gm)].map(([, heading = '']) => heading.trim().toLowerCase().replaceAll(',', ''))
+      : [],
+  )
+const citesHeadings: Rule = ({ text }) =>
+  [...text.matchAll(/\b(docs\/[\w/-]+\.md), ([a-z][a-z ]*)(?=[.;:)])/g)].flatMap(([, document = '', section = '']) =>
+    headingsOf(document).has(section) ? [] : [`cites ${section}, which is no heading of ${document}`],
+  )
+
 const RULES: Readonly<Record<string, Rule>> = {
   hasModuleHeader,
   isShort,
@@ -73,6 +85,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   usesGlossary,
   isNotDrawer,
   namesNoMachine,
+  citesHeadings,
 }
 const SELF = 'test/unit/tidy.test.ts'
 
@@ -139,6 +152,7 @@ describe('each house rule finds its planted violation', () => {
     usesGlossary: { name: 'node/a.ts', text: 'const pegInAmount = 1\n' },
     isNotDrawer: { name: 'node/utils.ts', text: '' },
     namesNoMachine: { name: 'docs/a.md', text: 'see /root/a\n' },
+    citesHeadings: { name: 'node/a.ts', text: '/** Source: docs/protocol.md, no such thing. */' },
   }
   for (const [name, rule] of Object.entries(RULES))
     it(name, () => {

@@ -1,6 +1,6 @@
 /**
  * What a member may put on the wire while keys are made or moved, fed to the machines past any check of size: every malformed payload names its
- * sender and none throws. Named after the catalogue of attacks. Source: SEC 1 encodings; RFC 8032; docs/dcrm.md, encodings.
+ * sender and none throws. Named after the catalogue of attacks. Source: SEC 1 encodings; RFC 8032; docs/dcrm.md, hashing.
  * @module
  */
 import { describe, expect, it } from 'vitest'
