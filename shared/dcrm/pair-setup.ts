@@ -14,7 +14,7 @@ import { hashItems } from '#shared/dcrm/hash.ts'
 import { OT_COLUMNS, OT_KEY_BYTES } from '#shared/dcrm/ot-extension.ts'
 import type { Fault, Inbox, RoundMachine, RoundSpec, Step } from '#shared/dcrm/round.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
-import { invariant } from '#shared/fault.ts'
+import { invariant, known } from '#shared/fault.ts'
 
 const ROUND = { offer: 1, answer: 2, confirm: 3 } as const
 const NONCE_BYTES = 32
@@ -140,11 +140,11 @@ function takeAnswers(input: PairSetupInput, state: PairSetupState, inbox: Inbox)
   for (const [peer, offer] of state.offers) {
     const answer = inbox.directs.get(peer) ?? new Uint8Array(0)
     const keys = finishBaseOt(contextOf(input, self, peer), offer.state, answer)
-    const ours = state.answered.get(peer)
-    if (keys === null || ours === undefined) {
+    if (keys === null) {
       faults.push(faultOf(inbox, peer, 'ANSWER_MALFORMED', ROUND.answer, self))
       continue
     }
+    const ours = known(state.answered.get(peer), 'all offers were answered')
     pairs.set(peer, {
       peer,
       asSender: { delta: offer.state.delta, keys },
@@ -158,18 +158,18 @@ function takeAnswers(input: PairSetupInput, state: PairSetupState, inbox: Inbox)
   return roundStep(input, { ...state, round: ROUND.confirm, pairs, digests }, 'confirm', 32, digests)
 }
 
-/** The same for both: ordered by id. */
+/** What is this party's and what is the peer's, that of the lower id first: the same for both. */
+const inOrder = <T>(self: PartyId, peer: PartyId, ours: T, theirs: T): readonly [T, T] => (self < peer ? [ours, theirs] : [theirs, ours])
+
 function zeroSecret({ backend, sid, self }: PairSetupInput, peer: PartyId, own: Uint8Array, other: Uint8Array): Uint8Array {
-  const [low, high] = self < peer ? [own, other] : [other, own]
-  return hashItems(backend, 'setup/zero', sid, Math.min(self, peer), Math.max(self, peer), low, high)
+  return hashItems(backend, 'setup/zero', sid, ...inOrder(self, peer, self, peer), ...inOrder(self, peer, own, other))
 }
 
 type Sides = Readonly<{ ours: readonly [Uint8Array, Uint8Array]; theirs: readonly [Uint8Array, Uint8Array] }>
 
 /** Digest of both offers and both answers of a pair, nonces included, the same for both. */
 function transcript({ backend, sid, self }: PairSetupInput, peer: PartyId, { ours, theirs }: Sides): Uint8Array {
-  const [low, high] = self < peer ? [ours, theirs] : [theirs, ours]
-  return hashItems(backend, 'setup/transcript', sid, Math.min(self, peer), Math.max(self, peer), ...low, ...high)
+  return hashItems(backend, 'setup/transcript', sid, ...inOrder(self, peer, self, peer), ...inOrder(self, peer, ours, theirs).flat())
 }
 
 function takeConfirmations(input: PairSetupInput, state: PairSetupState, inbox: Inbox): SetupStep {

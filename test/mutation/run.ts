@@ -54,7 +54,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   },
   ecdsa: {
     files: ['presign*', 'ecdsa*', 'consumption'],
-    tests: ['presign', 'ecdsa-rounds', 'ecdsa-sign', 'ecdsa-blame', 'ecdsa-transcripts'],
+    tests: ['presign', 'ecdsa-rounds', 'ecdsa-domains', 'ecdsa-sign', 'ecdsa-blame', 'ecdsa-transcripts'],
   },
   transfers: {
     files: ['base-ot', 'bit-matrix', 'gf128', 'ot-extension', 'vole', 'pair-setup', 'scalar-bytes'],

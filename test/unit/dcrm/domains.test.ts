@@ -12,26 +12,10 @@ import type { PartyId } from '#shared/dcrm/types.ts'
 import { voleFinish, voleReceive, voleSend } from '#shared/dcrm/vole.ts'
 import { ecdsaTranscripts } from '#test/unit/dcrm/ecdsa-transcripts.ts'
 import { keyTranscripts } from '#test/unit/dcrm/key-transcripts.ts'
+import { itemsOf, overheard } from '#test/unit/dcrm/hash-items.ts'
 import { seedOf, unhex } from '#test/unit/dcrm/support.ts'
 
-const PREFIX = 'FUSION-DCRM/v1/'
 const native = createNativeBackend()
-
-/** Items of an encoding and what follows the last whole one. */
-function itemsOf(data: Uint8Array): Readonly<{ tag: string; items: readonly string[]; rest: Uint8Array }> | null {
-  const parts: Uint8Array[] = []
-  let at = 0
-  while (at + 4 <= data.length && parts.length < 12) {
-    const length = Buffer.from(data).readUInt32BE(at)
-    if (at + 4 + length > data.length) break
-    parts.push(data.slice(at + 4, at + 4 + length))
-    at += 4 + length
-  }
-  const tag = Buffer.from(parts[0] ?? []).toString()
-  return tag.startsWith(PREFIX)
-    ? { tag: tag.slice(PREFIX.length), items: parts.slice(1).map((part) => unhex(part)), rest: data.slice(at) }
-    : null
-}
 
 /** Which items of a tag are its public name; the others are content. */
 const NAME_ITEMS: Readonly<Record<string, readonly number[]>> = {
@@ -49,20 +33,9 @@ const NAME_ITEMS: Readonly<Record<string, readonly number[]>> = {
   drbg: [0, 1, 2],
 }
 
-/** A backend that tells what it hashes. */
-function listened(note: (data: Uint8Array) => void): DcrmBackend {
-  const hashed =
-    <Rest extends readonly unknown[]>(hash: (data: Uint8Array, ...rest: Rest) => Uint8Array) =>
-    (data: Uint8Array, ...rest: Rest): Uint8Array => {
-      note(data)
-      return hash(data, ...rest)
-    }
-  return { ...native, sha256: hashed(native.sha256), sha512: hashed(native.sha512), shake256: hashed(native.shake256) }
-}
-
 /** A backend that notes what it hashes: names by tag, and inputs without a tag. */
 function noting(names: Map<string, string[]>, untagged: string[]): DcrmBackend {
-  return listened((data) => {
+  return overheard(native, (data) => {
     const read = itemsOf(data)
     if (read === null) {
       untagged.push(unhex(native.sha256(data)))
@@ -107,7 +80,7 @@ describe('13 one tag, one form', () => {
   const forms = new Map<string, Set<number>>()
   const draws: string[] = []
   const untagged = new Set<number>()
-  const backend = listened((data) => {
+  const backend = overheard(native, (data) => {
     const read = itemsOf(data)
     if (read === null) return untagged.add(data.length)
     // Number and row of 'vole/row' follow as they are: both have one size.

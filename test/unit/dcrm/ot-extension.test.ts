@@ -106,6 +106,12 @@ describe('the linear hash over 2^128 elements', () => {
       { numRuns: 100 },
     )
   })
+  it('leaves its weights as they were', () => {
+    const weights = wordsOf(backend.shake256(seedOf('weights'), 64))
+    const before = [...weights]
+    linearHash(weights)
+    expect([...weights]).toEqual(before)
+  })
   it('adds the last 128 bits as they are', () => {
     expect(run([1n, 1n, 1n, 1n], 5n << 416n)).toBe(5n)
     expect(run([0n, 0n, 0n, 1n], 0xffffffffn << 384n)).toBe(0xffffffffn)
@@ -178,6 +184,10 @@ describe('a receiver that lies in one column', () => {
       const rows = take(message)
       return [counts.columns, rows === null]
     }
+    counts.columns = 0
+    extendAsReceiver(backend, receiver.asReceiver, name, choice)
+    // The choices and every column.
+    expect(counts.columns).toBe(1 + OT_COLUMNS)
     expect(looked(honest.message)).toEqual([OT_COLUMNS, false])
     for (const column of [0, 64, OT_COLUMNS - 1])
       expect(looked(flipped(honest.message, 8 * (8720 + 16 * column)))).toEqual([OT_COLUMNS, true])

@@ -7,6 +7,7 @@ import { runLockstep } from '#shared/dcrm/lockstep.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
 import type { PairSetupResult, PairState } from '#shared/dcrm/pair-setup.ts'
 import { PAIR_STATE_BYTES, decodePairState, encodePairState, pairSetupMachine } from '#shared/dcrm/pair-setup.ts'
+import type { RoundSpec } from '#shared/dcrm/round.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 import { voleFinish, voleReceive, voleSend } from '#shared/dcrm/vole.ts'
 import { bitAt, bitsOf } from '#test/unit/dcrm/ot-model.ts'
@@ -73,6 +74,27 @@ describe('pairwise setup', () => {
     expect(new Set(states.map(({ zero }) => unhex(zero))).size).toBe(3)
     const keys = states.flatMap(({ asReceiver }) => [asReceiver.keys0, asReceiver.keys1])
     expect(new Set(keys.flatMap((half) => Array.from({ length: 128 }, (_, index) => slice(half, index)))).size).toBe(6 * 256)
+  })
+  it('has three rounds of direct messages, which nobody echoes', () => {
+    const specs: RoundSpec[] = []
+    const machines = PAIR.map((self) => {
+      const machine = pairSetupMachine({ backend, self, set: PAIR, sid: seedOf('rounds'), seed: seedOf(`rounds ${self}`) })
+      const noted = (step: ReturnType<typeof machine.start>) => {
+        if (step.kind === 'round' && self === 2) specs.push(step.spec)
+        return step
+      }
+      return [
+        self,
+        { start: () => noted(machine.start()), next: (...args: Parameters<typeof machine.next>) => noted(machine.next(...args)) },
+      ] as const
+    })
+    runLockstep(new Map(machines))
+    const direct = { broadcastFrom: [], broadcastSize: 0, directFrom: [300], isEchoed: false }
+    expect(specs).toEqual([
+      { round: 1, name: 'offer', ...direct, directSize: 8_448 + 32 },
+      { round: 2, name: 'answer', ...direct, directSize: 8_448 },
+      { round: 3, name: 'confirm', ...direct, directSize: 32 },
+    ])
   })
   it('sends 8,480, 8,448 and 32 bytes to each peer and broadcasts nothing', () => {
     const sizes: string[] = []

@@ -124,6 +124,9 @@ describe('a sender that cheats', () => {
     expect(finish(bytes)).not.toBe(null)
     expect(unhex(bytes.slice(39_936, 39_968))).toBe(unhex(scalarBytes(5n)))
     expect(finish(withScalar(bytes, 39_936, order + 5n))).toBe(null)
+    const zero = voleSend(context, sender, received.message, [0n, 0n], masked(0n))?.message ?? new Uint8Array(0)
+    expect(finish(zero)).not.toBe(null)
+    expect(finish(withScalar(zero, 39_936, order))).toBe(null)
     // A correction of zero by the choice of the input, then written as the order before anything that depends on it.
     for (const [row, column] of [
       [0, 0],
