@@ -30,7 +30,7 @@ try {
     const settings = settingsSchema.parse(values)
     const dataDir = resolve(settings['data-dir'])
     openDataDir(dataDir, false)
-    const { genesisHash, validators } = loadOrCreateDevnet(dataDir, settings['chain-id'], settings.validators)
+    const { genesisHash, validators } = loadOrCreateDevnet(dataDir, { chainId: settings['chain-id'] }, settings.validators)
     process.stdout.write(`${JSON.stringify({ dataDir, genesisHash, validators })}\n`)
   }
 } catch (cause) {

@@ -10,6 +10,7 @@ import { nobleSuite } from '#shared/crypto/noble.ts'
 import type { CryptoSuite } from '#shared/crypto/suite.ts'
 import { DecodeError } from '#shared/fault.ts'
 import { DEVNET_PARAMS } from '#shared/params.ts'
+import type { ChainParams } from '#shared/params.ts'
 import type { SourceSetSpec } from '#shared/oracle/set-storage.ts'
 import { FEED_REGISTRY, KEY_MANAGER } from '#shared/system.ts'
 import type { Address, Hash, UnixMs, Wei } from '#shared/types.ts'
@@ -42,6 +43,9 @@ export type DevnetGenesis = Readonly<{
   validators: readonly Readonly<{ address: Address }>[]
 }>
 
+/** What whoever makes a development network may choose of its parameters. */
+export type DevnetChoices = Pick<ChainParams, 'chainId'> & Partial<Pick<ChainParams, 'heartbeatBlocks'>>
+
 /** Reads a genesis document. @throws {DecodeError} GENESIS_UNREADABLE, GENESIS_INVALID */
 export function readGenesis(path: string): GenesisDocument {
   let json: unknown
@@ -65,7 +69,12 @@ const sourceSets = (): readonly SourceSetSpec[] =>
 export function genesisPredeploys(document: GenesisDocument, suite: CryptoSuite): ReadonlyMap<Address, Predeploy> {
   const sets = sourceSets()
   const registryWei = document.alloc.find(({ address }) => address === FEED_REGISTRY)?.balanceWei ?? 0n
-  return predeploys(genesisHash(document, suite.keccak256), registryWei === fundingOf(sets) ? sets : [], suite)
+  return predeploys(
+    genesisHash(document, suite.keccak256),
+    registryWei === fundingOf(sets) ? sets : [],
+    suite,
+    document.params.heartbeatBlocks,
+  )
 }
 
 function allocations(validators: readonly ValidatorKeys[]): Allocation[] {
@@ -80,9 +89,10 @@ function allocations(validators: readonly ValidatorKeys[]): Allocation[] {
 }
 
 /** A document with a fresh salt, starting now. */
-export function createDevnetDocument(validators: readonly ValidatorKeys[], chainId: number, nowMs: UnixMs): GenesisDocument {
+export function createDevnetDocument(validators: readonly ValidatorKeys[], choices: DevnetChoices, nowMs: UnixMs): GenesisDocument {
+  const { chainId, heartbeatBlocks = DEVNET_PARAMS.heartbeatBlocks } = choices
   return {
-    params: { ...DEVNET_PARAMS, chainId },
+    params: { ...DEVNET_PARAMS, chainId, heartbeatBlocks },
     genesisTimeMs: nowMs,
     salt: bytesToHex(randomBytes(32)),
     validators: validators
@@ -92,7 +102,7 @@ export function createDevnetDocument(validators: readonly ValidatorKeys[], chain
   }
 }
 
-function createDevnet(dataDir: string, chainId: number, validatorCount: number): GenesisDocument {
+function createDevnet(dataDir: string, choices: DevnetChoices, validatorCount: number): GenesisDocument {
   const keys = Array.from({ length: validatorCount }, createKeys).toSorted((left, right) => compareHex(left.address, right.address))
   for (const [index, own] of keys.entries()) {
     const folder = validatorDir(dataDir, index)
@@ -103,7 +113,7 @@ function createDevnet(dataDir: string, chainId: number, validatorCount: number):
     writeKeys(path, own)
     initialiseWal(join(folder, WRITE_AHEAD_FILE))
   }
-  const document = createDevnetDocument(keys, chainId, Date.now())
+  const document = createDevnetDocument(keys, choices, Date.now())
   const path = join(dataDir, 'genesis.json')
   writeFileSync(`${path}.new`, `${JSON.stringify(genesisToJson(document), null, 2)}\n`)
   renameSync(`${path}.new`, path)
@@ -114,9 +124,10 @@ function createDevnet(dataDir: string, chainId: number, validatorCount: number):
  * The network of a data folder, made when there is none.
  * @throws {DecodeError} GENESIS_CHAIN_ID when the folder holds another chain id, GENESIS_KEYS when a validator's key is missing
  */
-export function loadOrCreateDevnet(dataDir: string, chainId: number, validatorCount: number): DevnetGenesis {
+export function loadOrCreateDevnet(dataDir: string, choices: DevnetChoices, validatorCount: number): DevnetGenesis {
+  const { chainId } = choices
   const path = join(dataDir, 'genesis.json')
-  const document = existsSync(path) ? readGenesis(path) : createDevnet(dataDir, chainId, validatorCount)
+  const document = existsSync(path) ? readGenesis(path) : createDevnet(dataDir, choices, validatorCount)
   const { params, genesisTimeMs } = document
   if (params.chainId !== chainId)
     throw new DecodeError(

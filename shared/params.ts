@@ -52,6 +52,8 @@ export type ChainParams = Readonly<{
   initialBaseFeeWei: bigint
   /** Silence: an idle chain makes a block at least every this many slots. */
   idleSlots: number
+  /** Blocks between two proofs of signature of a key: room for one attempt at least, and never more than a contract sees of the past. */
+  heartbeatBlocks: number
   /** Emission per block with rewards = reserve × rate >> 48. */
   emissionRate: bigint
 }>
@@ -70,5 +72,6 @@ export const DEVNET_PARAMS: ChainParams = {
   blockCallLimit: 5000,
   initialBaseFeeWei: 1_000_000_000n,
   idleSlots: 20,
+  heartbeatBlocks: 200,
   emissionRate: 2_318_422n,
 }

@@ -79,6 +79,8 @@ interface IKeyTypes {
         bytes signature;
         /// @dev Missed an attempt of this request, as one member of the key says: left out while enough others are there.
         uint16[] excluded;
+        /// @dev By place, the first attempt without it: one that begins after the word, because the set of an attempt never changes.
+        uint16[] excludedFrom;
     }
 
     event PartyRegistered(uint16 indexed party, address indexed account, bytes32 signKey, bytes32 sealKey, string relayUrl);
@@ -94,6 +96,8 @@ interface IKeyTypes {
     event SignatureExpired(bytes32 indexed id, bytes32 indexed key);
     event Heartbeat(bytes32 indexed key, uint64 indexed epoch, bytes signature, uint16[] signers);
     event DisputeRecorded(bytes32 indexed key, uint16 indexed accuser, uint16 indexed accused);
+    /// @dev What an absence rests on: each word of a member that could tell.
+    event AbsenceReported(bytes32 indexed session, uint16 attempt, uint16 indexed accused, uint16 indexed reporter);
     event AbsenceRecorded(bytes32 indexed session, uint16 attempt, uint16 indexed accused);
     event FaultProven(uint16 indexed accused, string code, bytes32 evidence);
     event Credited(address indexed account, uint256 amountWei);
@@ -145,6 +149,8 @@ interface IKeyOrders is IKeyTypes {
 interface IKeyConduct is IKeyTypes {
     function MIN_BOND_WEI() external view returns (uint256);
     function genesisHash() external view returns (bytes32);
+    /// @notice Blocks between two proofs of signature of a key; the epoch of a block is its height divided by this.
+    function heartbeatBlocks() external view returns (uint256);
     /// @notice Height up to which blocks go on because a key or a signature waits.
     function activeUntil() external view returns (uint256);
 
@@ -165,6 +171,8 @@ interface IKeyConduct is IKeyTypes {
 
     function reportDispute(bytes32 key, uint16 accused) external;
     function reportAbsence(bytes32 session, uint16 attempt, uint16[] calldata accused) external;
+    /// @notice The same for a proof of signature, whose session is keccak256(abi.encode(key, epoch)).
+    function reportHeartbeatAbsence(bytes32 key, uint64 epoch, uint16 attempt, uint16[] calldata accused) external;
     function reportFault(uint16 accused, bytes calldata evidence) external;
     /// @notice Orders new holders for a key whose holders became too few. Reports and heartbeats do so by themselves.
     function heal(bytes32 key) external;

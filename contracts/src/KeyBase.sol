@@ -13,7 +13,6 @@ abstract contract KeyBase is IKeyTypes {
     uint256 internal constant DELAY_BLOCKS = 4;
     uint256 internal constant ATTEMPT_BLOCKS = 20;
     uint256 internal constant ATTEMPTS_MAX = 12;
-    uint256 internal constant HEARTBEAT_BLOCKS = 200;
     /// @dev A draw that nobody asked for in time moves on by this much, while block hashes still reach back.
     uint256 internal constant REDRAW_BLOCKS = 200;
     uint256 internal constant HASHES_BLOCKS = 256;
@@ -34,6 +33,8 @@ abstract contract KeyBase is IKeyTypes {
     bytes32 internal identity;
     /// @dev Slot 1: height up to which blocks go on because something waits; read by every node.
     uint256 internal awakeUntil;
+    /// @dev Slot 2: blocks between two proofs of signature of a key, written by genesis.
+    uint256 internal beatBlocks;
 
     uint16 internal partyCount;
     uint64 internal requestCount;
@@ -128,6 +129,21 @@ abstract contract KeyBase is IKeyTypes {
     function _child(Key storage key, uint8 purpose, bytes32 subject) internal view returns (bytes memory) {
         if (key.state != KeyState.ACTIVE) revert UnknownKey();
         return Dcrm.childKey(uint8(key.scheme), key.id, purpose, subject, key.publicKey);
+    }
+
+    // --- sessions ---
+
+    /// @dev A proof of signature that is due: its session, and the block that opens it. Once per epoch, in that epoch only.
+    function _beat(Key storage key, uint64 epoch) internal view returns (bytes32 session, uint256 height) {
+        if (key.state != KeyState.ACTIVE) revert UnknownKey();
+        height = epoch * beatBlocks;
+        if (epoch <= key.heartbeatEpoch || height < key.activeAt || epoch != block.number / beatBlocks) revert NotReady();
+        session = keccak256(abi.encode(key.id, epoch));
+    }
+
+    /// @dev An attempt that has begun.
+    function _checkAttempt(uint16 attempt, uint256 height) internal view {
+        if (block.number <= height || attempt > (block.number - height) / ATTEMPT_BLOCKS) revert AttemptWrong();
     }
 
     // --- money ---

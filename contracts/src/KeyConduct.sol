@@ -20,6 +20,10 @@ contract KeyConduct is KeyBase, IKeyConduct {
         return identity;
     }
 
+    function heartbeatBlocks() external view returns (uint256) {
+        return beatBlocks;
+    }
+
     function activeUntil() external view returns (uint256) {
         return awakeUntil;
     }
@@ -161,30 +165,49 @@ contract KeyConduct is KeyBase, IKeyConduct {
     /// @dev Silence proves nothing; it counts once as many members as could have seen it report the same attempt.
     function reportAbsence(bytes32 session, uint16 attempt, uint16[] calldata accused) external {
         (Key storage key, uint16[] memory members, uint256 threshold) = _sessionOf(session, attempt);
+        _takeReport(key, session, attempt, Witnesses(members, threshold), accused);
+    }
+
+    /// @dev Whoever is silent in proofs of signature is found even where nobody orders anything.
+    function reportHeartbeatAbsence(bytes32 id, uint64 epoch, uint16 attempt, uint16[] calldata accused) external {
+        Key storage key = keyRows[id];
+        (bytes32 session, uint256 height) = _beat(key, epoch);
+        _checkAttempt(attempt, height);
+        _takeReport(key, session, attempt, Witnesses(key.members, key.threshold - 1), accused);
+    }
+
+    /// @dev Who may tell of a session, and how many must say the same.
+    struct Witnesses {
+        uint16[] members;
+        uint256 threshold;
+    }
+
+    function _takeReport(Key storage key, bytes32 session, uint16 attempt, Witnesses memory witnesses, uint16[] calldata accused) private {
         uint16 reporter = _reporter();
-        uint256 index = _indexIn(members, reporter);
+        uint256 index = _indexIn(witnesses.members, reporter);
         if (index == type(uint256).max) revert NotAMember();
         if (accused.length > SIZE_MAX) revert SizeInvalid();
         for (uint256 place = 0; place < accused.length; place++) {
             uint16 id = accused[place];
-            if (id == reporter || _indexIn(members, id) == type(uint256).max) revert NotAMember();
+            if (id == reporter || _indexIn(witnesses.members, id) == type(uint256).max) revert NotAMember();
             _leaveOut(signatureRows[session], id);
-            if (_report(keccak256(abi.encode(session, key.epoch, attempt, id)), index, threshold)) _recordAbsence(session, attempt, id);
+            bytes32 subject = keccak256(abi.encode(session, key.epoch, attempt, id));
+            uint256 before = reports[subject];
+            uint256 bits = before | (1 << index);
+            if (bits == before) continue;
+            reports[subject] = bits;
+            emit AbsenceReported(session, attempt, id, reporter);
+            // Counted with the report that makes the number.
+            if (_count(bits) == witnesses.threshold) _recordAbsence(session, attempt, id);
         }
         if (key.state == KeyState.ACTIVE) _heal(key);
     }
 
-    /// @dev One word suffices to try the next attempt of a signature with others; it costs the accused nothing else.
+    /// @dev One word suffices to try the next attempts of a signature with others; it costs the accused nothing else.
     function _leaveOut(SignRequest storage request, uint16 id) private {
-        if (request.state == SignatureState.PENDING && _indexOf(request.excluded, id) == type(uint256).max) request.excluded.push(id);
-    }
-
-    /// @dev Whether this report is the one that makes the number.
-    function _report(bytes32 subject, uint256 reporter, uint256 threshold) private returns (bool) {
-        uint256 before = reports[subject];
-        uint256 bits = before | (1 << reporter);
-        reports[subject] = bits;
-        return _count(before) < threshold && _count(bits) >= threshold;
+        if (request.state != SignatureState.PENDING || _indexOf(request.excluded, id) != type(uint256).max) return;
+        request.excluded.push(id);
+        request.excludedFrom.push(uint16((block.number - request.requestedAt - DELAY_BLOCKS - 1) / ATTEMPT_BLOCKS + 1));
     }
 
     function _recordAbsence(bytes32 session, uint16 attempt, uint16 accused) private {
@@ -208,7 +231,7 @@ contract KeyConduct is KeyBase, IKeyConduct {
         }
         if (request.state != SignatureState.PENDING) revert UnknownRequest();
         uint256 opening = request.requestedAt + DELAY_BLOCKS;
-        if (block.number <= opening || attempt > (block.number - opening) / ATTEMPT_BLOCKS) revert AttemptWrong();
+        _checkAttempt(attempt, opening);
         key = keyRows[request.key];
         // Of the t that sign in an attempt, all but the silent one can tell.
         return (key, key.members, key.threshold - 1);

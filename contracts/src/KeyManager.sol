@@ -294,7 +294,7 @@ contract KeyManager is KeyBase, IKeyOrders {
         SignRequest storage row = signatureRows[id];
         if (row.state != SignatureState.PENDING) revert UnknownRequest();
         Key storage key = keyRows[row.key];
-        uint16[] memory signers = _signers(key, id, attempt, row.requestedAt + DELAY_BLOCKS, row.excluded, header);
+        uint16[] memory signers = _signers(key, id, attempt, row.requestedAt + DELAY_BLOCKS, _excludedIn(row, attempt), header);
         if (!Dcrm.verify(uint8(key.scheme), _child(key, PURPOSE_GENERIC, row.subject), row.digest, signature)) revert SignatureWrong();
         row.state = SignatureState.SIGNED;
         row.signature = signature;
@@ -305,14 +305,19 @@ contract KeyManager is KeyBase, IKeyOrders {
         emit SignaturePosted(id, row.key, signature, signers);
     }
 
+    function _excludedIn(SignRequest storage row, uint16 attempt) private view returns (uint16[] memory excluded) {
+        excluded = row.excluded;
+        uint256 count = 0;
+        for (uint256 index = 0; index < excluded.length; index++) if (row.excludedFrom[index] <= attempt) excluded[count++] = excluded[index];
+        _shorten(excluded, count);
+    }
+
     /// @dev Proof of signature: once per epoch, over the randomness of its first block, under the key's own heartbeat domain.
     function postHeartbeat(bytes32 id, uint64 epoch, uint16 attempt, bytes calldata signature, bytes calldata header) external {
         Key storage key = keyRows[id];
-        if (key.state != KeyState.ACTIVE) revert UnknownKey();
-        uint256 height = epoch * HEARTBEAT_BLOCKS;
-        if (epoch <= key.heartbeatEpoch || height < key.activeAt || epoch != block.number / HEARTBEAT_BLOCKS) revert NotReady();
+        (bytes32 session, uint256 height) = _beat(key, epoch);
         bytes32 digest = Dcrm.heartbeatDigest(identity, id, epoch, _randomness(header, height));
-        uint16[] memory signers = _signers(key, keccak256(abi.encode(id, epoch)), attempt, height, new uint16[](0), header);
+        uint16[] memory signers = _signers(key, session, attempt, height, new uint16[](0), header);
         if (!Dcrm.verify(uint8(key.scheme), _child(key, PURPOSE_HEARTBEAT, 0), digest, signature)) revert SignatureWrong();
         key.heartbeatEpoch = epoch;
         uint256 rewardWei = CUSTODY_REWARD_WEI * signers.length;
@@ -329,7 +334,7 @@ contract KeyManager is KeyBase, IKeyOrders {
         private
         returns (uint16[] memory signers)
     {
-        if (block.number <= height || attempt > (block.number - height) / ATTEMPT_BLOCKS) revert AttemptWrong();
+        _checkAttempt(attempt, height);
         if (height + HASHES_BLOCKS < block.number) return key.members;
         Dcrm.Draw memory draw = Dcrm.Draw(_randomness(header, height), session, attempt);
         signers = Dcrm.signingSet(draw, key.threshold, Dcrm.graphOf(key.members, disputes[key.id], _unable(key, excluded, 0)));

@@ -14,6 +14,8 @@ import * as z from 'zod'
 const PAGE = 50
 /** State of a key that signs. */
 export const KEY_ACTIVE = 2
+/** The present one, and those in which the attempts under way began. */
+const BOARDS_KEPT = 32
 /** Enough for every call of the key manager with the largest committee; what is not used is not paid. */
 const CALL_GAS = 4_000_000n
 
@@ -72,6 +74,8 @@ export type ChainRequest = Readonly<{
 /** Everything the duties of one moment follow from. */
 export type Board = Readonly<{
   height: Height
+  /** Blocks between two proofs of signature of a key: the same for ever. */
+  heartbeatBlocks: number
   parties: readonly ChainParty[]
   keys: readonly ChainKey[]
   operations: readonly ChainOperation[]
@@ -88,6 +92,8 @@ export class ChainView {
   readonly #reader: PublicClient<Transport, Chain>
   readonly #writer: WalletClient<Transport, Chain, Account>
   readonly account: Address
+  readonly #boards = new Map<Height, Board>()
+  #heartbeatBlocks: number | null = null
   readonly #headers = new Map<Height, ProvenRandomness>()
 
   constructor(rpcUrl: string, chainId: number, operatorKey: Hex) {
@@ -109,8 +115,17 @@ export class ChainView {
     return Number((await this.#reader.getBlock({ blockTag: 'finalized' })).number)
   }
 
-  /** The board at a final height. */
+  /** The board at a final height, which never changes. */
   async board(finalised: Height): Promise<Board> {
+    const known = this.#boards.get(finalised)
+    if (known !== undefined) return known
+    const board = await this.#readBoard(finalised)
+    if (this.#boards.size >= BOARDS_KEPT) this.#boards.delete(Math.min(...this.#boards.keys()))
+    this.#boards.set(finalised, board)
+    return board
+  }
+
+  async #readBoard(finalised: Height): Promise<Board> {
     const at = { address: KEY_MANAGER, abi: keyManagerAbi, blockNumber: BigInt(finalised) } as const
     const [parties, keys, operations, requests] = await Promise.all([
       allPages<ChainParty>(PAGE, (rows) =>
@@ -131,8 +146,10 @@ export class ChainView {
         }),
     )
     const lower = <T extends Readonly<{ account: string }>>(party: T) => ({ ...party, account: party.account.toLowerCase() as Address })
+    this.#heartbeatBlocks ??= Number(await this.#reader.readContract({ ...at, functionName: 'heartbeatBlocks' }))
     return {
       height: finalised,
+      heartbeatBlocks: this.#heartbeatBlocks,
       parties: parties.map(lower) as readonly ChainParty[],
       keys: keys as readonly ChainKey[],
       operations: operations as readonly ChainOperation[],

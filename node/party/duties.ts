@@ -12,7 +12,7 @@ import type { Draw } from '#shared/dcrm/committee.ts'
 import { KEY_ACTIVE } from '#node/party/chain-view.ts'
 import { chooseSigningSet } from '#shared/dcrm/committee.ts'
 import type { ChildPath } from '#shared/dcrm/derive.ts'
-import { ATTEMPT_BLOCKS, ENTROPY_DELAY_BLOCKS, HEARTBEAT_BLOCKS, attemptAt } from '#shared/dcrm/digest.ts'
+import { ATTEMPT_BLOCKS, ENTROPY_DELAY_BLOCKS, attemptAt } from '#shared/dcrm/digest.ts'
 import { hashItems } from '#shared/dcrm/hash.ts'
 import type { PartyId, Scheme } from '#shared/dcrm/types.ts'
 import type { Hash, Height } from '#shared/types.ts'
@@ -120,8 +120,8 @@ export function awaitedSignatures(board: Board, self: PartyId, heartbeatName: He
     const path: ChildPath = { purpose: 'generic', subject: rawHash(request.subject) }
     return [{ key, session: request.id, heartbeatEpoch: null, path, openingHeight, attempt }]
   })
-  const epoch = Math.floor(board.height / HEARTBEAT_BLOCKS)
-  const openingHeight = epoch * HEARTBEAT_BLOCKS
+  const epoch = Math.floor(board.height / board.heartbeatBlocks)
+  const openingHeight = epoch * board.heartbeatBlocks
   const beats = mine
     .filter(({ heartbeatEpoch, activeAt }) => BigInt(epoch) > heartbeatEpoch && BigInt(openingHeight) >= activeAt)
     .map((key): Awaited => {
@@ -138,12 +138,19 @@ export function awaitedSignatures(board: Board, self: PartyId, heartbeatName: He
   return [...requested, ...beats]
 }
 
-/** The duty of this attempt when this party is drawn. */
+/** Height at which an attempt begins: what is on chain by then decides its set, and nothing that comes later changes it. */
+export function attemptStart({ openingHeight, attempt }: Awaited): Height {
+  return openingHeight + attempt * ATTEMPT_BLOCKS
+}
+
+/** The duty of this attempt when this party is drawn. `board` is the one of the attempt's beginning. */
 export function signingDuty(backend: DcrmBackend, board: Board, self: PartyId, awaited: Awaited, randomness: Hash): SigningDuty | null {
+  const key = board.keys.find(({ id }) => id === awaited.key.id)
+  if (key === undefined) return null
   const draw = { randomness: rawHash(randomness), requestId: rawHash(awaited.session), attempt: awaited.attempt }
-  const set = signingSetOf(backend, board, awaited.key, draw, board.requests.find(({ id }) => id === awaited.session)?.excluded)
+  const set = signingSetOf(backend, board, key, draw, board.requests.find(({ id }) => id === awaited.session)?.excluded)
   if (set === null || !set.includes(self)) return null
-  return { kind: 'sign', name: `${awaited.session}/${awaited.attempt}`, ...awaited, set }
+  return { kind: 'sign', name: `${awaited.session}/${awaited.attempt}`, ...awaited, key, set }
 }
 
 /** Presignatures kept per set; few, because the cost of attacking them falls with their number. */

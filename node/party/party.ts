@@ -15,6 +15,7 @@ import type { Duty } from '#node/party/duties.ts'
 import {
   OPERATION_STATE,
   SCHEMES,
+  attemptStart,
   awaitedSignatures,
   operationDuties,
   setupDuties,
@@ -207,7 +208,8 @@ class Party {
     await this.#fillStock(board, self, genesisHash)
     for (const awaited of awaitedSignatures(board, self, heartbeatName)) {
       const proven = await this.#chain.randomness(awaited.openingHeight)
-      const duty = signingDuty(this.#backend, board, self, awaited, proven.randomness)
+      const beginning = await this.#chain.board(attemptStart(awaited))
+      const duty = signingDuty(this.#backend, beginning, self, awaited, proven.randomness)
       if (duty !== null) this.#begin(duty, board, self, genesisHash, proven.randomness)
     }
   }
@@ -358,10 +360,13 @@ class Party {
   }
 
   async #reportAbsence(duty: Duty, absent: readonly PartyId[]): Promise<void> {
-    if (duty.kind === 'setup' || duty.kind === 'stock' || (duty.kind === 'sign' && duty.heartbeatEpoch !== null)) return
-    const session = duty.kind === 'operate' ? duty.operation.id : duty.session
-    const attempt = duty.kind === 'operate' ? duty.operation.attempt : duty.attempt
-    const refusal = await this.#chain.send('reportAbsence', [session, attempt, [...absent]])
+    if (duty.kind === 'setup' || duty.kind === 'stock') return
+    const [session, attempt] = duty.kind === 'operate' ? [duty.operation.id, duty.operation.attempt] : [duty.session, duty.attempt]
+    const beat = duty.kind === 'sign' ? duty.heartbeatEpoch : null
+    const refusal =
+      beat === null
+        ? await this.#chain.send('reportAbsence', [session, attempt, [...absent]])
+        : await this.#chain.send('reportHeartbeatAbsence', [duty.key.id, BigInt(beat), attempt, [...absent]])
     this.#log.info('absence-reported', { session, attempt, absent: absent.join(','), refusal })
   }
 

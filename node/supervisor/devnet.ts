@@ -105,7 +105,7 @@ async function startEdge(
 export async function startDevnet(settings: SupervisorSettings, ports: DevnetPorts, crew: Crew, print: Print): Promise<Devnet> {
   const isNew = !existsSync(join(settings.dataDir, 'genesis.json'))
   ensurePassphrase(settings.dataDir)
-  const genesis = loadOrCreateDevnet(settings.dataDir, settings.chainId, VALIDATOR_COUNT)
+  const genesis = loadOrCreateDevnet(settings.dataDir, settings, VALIDATOR_COUNT)
   print(`  chain          ${isNew ? 'new' : 'resumed'}, id ${genesis.chainId}, genesis ${genesis.genesisHash}`)
   const hasForeignChain = anvilPath() !== null
   let stopCron = (): void => undefined

@@ -10,6 +10,8 @@ export type SupervisorSettings = Readonly<{
   dataDir: string
   portOffset: number
   chainId: number
+  /** Blocks between two proofs of signature of a key, in a new chain. */
+  heartbeatBlocks: number
   isFresh: boolean
   withDemo: boolean
   /** Parties in all; those beyond the validators run as processes of their own. */
@@ -22,6 +24,7 @@ const envSchema = z.object({
   FUSION_DATA_DIR: z.string().min(1).default('.fusion'),
   FUSION_PORT_OFFSET: z.coerce.number().int().min(-1000).max(50_000).default(0),
   FUSION_CHAIN_ID: z.coerce.number().int().min(1).max(0xffff_ffff).default(DEVNET_PARAMS.chainId),
+  FUSION_HEARTBEAT_BLOCKS: z.coerce.number().int().min(20).max(256).default(DEVNET_PARAMS.heartbeatBlocks),
 })
 
 /** One party in each validator. */
@@ -50,6 +53,7 @@ environment
   FUSION_DATA_DIR      everything is written here [.fusion]
   FUSION_PORT_OFFSET   added to every port [0]
   FUSION_CHAIN_ID      chain id of a new chain [${DEVNET_PARAMS.chainId}]
+  FUSION_HEARTBEAT_BLOCKS  blocks between two proofs of signature of a key, in a new chain [${DEVNET_PARAMS.heartbeatBlocks}]
 
 Ctrl-C stops everything; the next start goes on with the same chain.
 `
@@ -84,6 +88,7 @@ export function readSettings(args: readonly string[], env: Readonly<Record<strin
     dataDir: resolve(parsed.data.FUSION_DATA_DIR),
     portOffset: parsed.data.FUSION_PORT_OFFSET,
     chainId: parsed.data.FUSION_CHAIN_ID,
+    heartbeatBlocks: parsed.data.FUSION_HEARTBEAT_BLOCKS,
     isFresh: flags.fresh === true,
     withDemo: flags['no-demo'] !== true,
     parties: partyCount(flags.parties),

@@ -1,5 +1,6 @@
 /** JSON of the genesis document, as it lies in a data directory. Amounts are decimal strings in wei. @module */
 import type { GenesisDocument } from '#shared/chain/genesis.ts'
+import { ATTEMPT_BLOCKS } from '#shared/dcrm/digest.ts'
 import { DecodeError } from '#shared/fault.ts'
 import type { Hex } from '#shared/types.ts'
 import * as z from 'zod'
@@ -13,6 +14,8 @@ const wei = z
   .string()
   .regex(/^(?:0|[1-9][0-9]{0,39})$/)
   .transform(BigInt)
+/** Earlier blocks whose hash a contract can ask for. */
+const BLOCK_HASHES = 256
 const count = (max: number) => z.int().min(1).max(max)
 
 const documentSchema = z.strictObject({
@@ -25,6 +28,7 @@ const documentSchema = z.strictObject({
     blockCallLimit: count(2 ** 31 - 1),
     initialBaseFeeWei: wei,
     idleSlots: count(1_000_000),
+    heartbeatBlocks: z.int().min(ATTEMPT_BLOCKS).max(BLOCK_HASHES),
     emissionRate: wei,
   }),
   genesisTimeMs: z.int().min(0),

@@ -65,6 +65,7 @@ export function encodeGenesis(document: GenesisDocument): Uint8Array {
       params.blockCallLimit,
       params.initialBaseFeeWei,
       params.idleSlots,
+      params.heartbeatBlocks,
       params.emissionRate,
     ],
     genesisTimeMs,

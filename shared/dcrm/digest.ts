@@ -12,15 +12,13 @@ type Hashes = Pick<DcrmBackend, 'sha256'>
 export const ENTROPY_DELAY_BLOCKS = 4
 /** Blocks one attempt of a session lasts. */
 export const ATTEMPT_BLOCKS = 20
-/** Blocks between two proofs of signature of a committee. */
-export const HEARTBEAT_BLOCKS = 200
 
 /** 32 bytes signed for `requestSignature`: the request's name and the 32 bytes the requester wants covered. */
 export function genericDigest(hashes: Hashes, genesisHash: Uint8Array, signatureId: Uint8Array, message: Uint8Array): Uint8Array {
   return hashItems(hashes, 'sign/generic', genesisHash, signatureId, message)
 }
 
-/** 32 bytes of a committee's proof of signature in one epoch of the chain. `randomness` is that of block `epochIndex × HEARTBEAT_BLOCKS`. */
+/** 32 bytes of a committee's proof of signature in one epoch of the chain. `randomness` is that of the first block of the epoch. */
 export function heartbeatDigest(
   hashes: Hashes,
   genesisHash: Uint8Array,

@@ -52,7 +52,7 @@ export class Cluster {
   static async start(count = 4): Promise<Cluster> {
     const cluster = new Cluster(await freePorts(count), count)
     openDataDir(cluster.dataDir, false)
-    loadOrCreateDevnet(cluster.dataDir, 81_920, count)
+    loadOrCreateDevnet(cluster.dataDir, { chainId: 81_920 }, count)
     await Promise.all(cluster.children.map((_, index) => cluster.startValidator(index)))
     return cluster
   }

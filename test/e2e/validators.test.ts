@@ -123,7 +123,7 @@ describe('four validators', () => {
   }, 60_000)
 
   it('cut off a peer that gossips garbage and go on', async () => {
-    const { genesisHash } = loadOrCreateDevnet(cluster.dataDir, 81_920, 4)
+    const { genesisHash } = loadOrCreateDevnet(cluster.dataDir, { chainId: 81_920 }, 4)
     const attacker = await createNetwork({
       genesisHash,
       listenHost: '127.0.0.1',

@@ -17,19 +17,24 @@ import { CALLING_LIST, FEED_REGISTRY, KEY_CONDUCT, KEY_MANAGER } from '#shared/s
 import { callingListGenesis } from '#shared/trigger/calling-list.ts'
 import type { Address, Hash } from '#shared/types.ts'
 
+const wordOf = (value: number): Hash => `0x${value.toString(16).padStart(64, '0')}`
 const storageOf = (writes: readonly StorageWrite[]): ReadonlyMap<Hash, Hash> => new Map(writes.map(({ slot, value }) => [slot, value]))
+
+/** Slot of the key manager with the blocks between two proofs of signature. */
+const HEARTBEAT_SLOT = wordOf(2)
 
 /** Calling list, feed registry and key manager as block 0 has them. */
 export function predeploys(
   genesisHash: Hash,
   sets: readonly SourceSetSpec[],
   suite: Pick<CryptoSuite, 'keccak256'>,
+  heartbeatBlocks: number,
 ): ReadonlyMap<Address, Predeploy> {
   const sorted = sets.map((set) => sortedSet(set, suite))
   return new Map([
     [CALLING_LIST, { code: fromHex(callingListRuntime), storage: storageOf(callingListGenesis(genesisHash)) }],
     [FEED_REGISTRY, { code: fromHex(feedRegistryRuntime), storage: storageOf(feedRegistryGenesis(genesisHash, sorted, suite)) }],
-    [KEY_MANAGER, { code: fromHex(keyManagerRuntime), storage: new Map() }],
+    [KEY_MANAGER, { code: fromHex(keyManagerRuntime), storage: new Map([[HEARTBEAT_SLOT, wordOf(heartbeatBlocks)]]) }],
     [KEY_CONDUCT, { code: fromHex(keyConductRuntime), storage: new Map() }],
   ])
 }

@@ -69,6 +69,7 @@ export const requestRow = {
   feeWei: 0n,
   signature: '0x' as Hex,
   excluded: [] as number[],
+  excludedFrom: [] as number[],
 }
 export const partyRow = (id: number, relayUrl: string) => ({
   id,

@@ -26,7 +26,7 @@ import {
 } from '#test/unit/contracts/key-world.ts'
 import type { KeyWorld } from '#test/unit/contracts/key-world.ts'
 import type { Outcome } from '#test/unit/contracts/world.ts'
-import { keccak256 } from 'viem'
+import { encodeAbiParameters, keccak256 } from 'viem'
 import { afterEach, describe, expect, it } from 'vitest'
 
 afterEach(checkBooks)
@@ -131,11 +131,15 @@ describe('silence', () => {
       ),
     ).toBe('SizeInvalid')
     expect(await absent(keys, id, 0, one, [silent])).toBe('SUCCESS')
-    expect(await absent(keys, id, 0, one, [silent, silent])).toBe('SUCCESS')
+    const again = await keys.done(keys.contract.send(accountOf(one), 'reportAbsence', [id, 0, [silent, silent]]))
+    expect(eventsOf(again)).toEqual([])
     expect(await absent(keys, id, 0, two, [silent])).toBe('SUCCESS')
     expect((await keys.party(silent)).absences).toBe(0)
     const sent = await keys.done(keys.contract.send(accountOf(three), 'reportAbsence', [id, 0, [silent]]))
-    expect(eventsOf(sent)).toEqual([{ name: 'AbsenceRecorded', args: { session: id, attempt: 0, accused: silent } }])
+    expect(eventsOf(sent)).toEqual([
+      { name: 'AbsenceReported', args: { session: id, attempt: 0, accused: silent, reporter: three } },
+      { name: 'AbsenceRecorded', args: { session: id, attempt: 0, accused: silent } },
+    ])
     expect(await absent(keys, id, 0, four, [silent])).toBe('SUCCESS')
     expect((await keys.party(silent)).absences).toBe(1)
     expect((await keys.operation(id)).excluded).toEqual([silent])
@@ -182,6 +186,39 @@ describe('silence', () => {
     expect(seated.state).toBe(OPERATION.seated)
     expect([...seated.members, ...seated.dealers]).not.toContain(two)
     expect(await keys.contract.refused(OWNER, 'requestKey', [0, 2, 4], FEE_WEI)).toBe('TooFewCandidates')
+  })
+  it('in proofs of signature is found where nobody orders anything, and has the key healed', async () => {
+    const keys = await createKeyWorld(6)
+    const key = await keys.activeKey('ed25519', 3, 5)
+    const members = await membersOf(keys, key)
+    const [silent = 0, one = 0, two = 0] = members
+    const outsider = [1, 2, 3, 4, 5, 6].find((party) => !members.includes(party)) ?? 0
+    const report = (reporter: number, accused: readonly number[], attempt = 0, epoch = 1n, id = key) =>
+      keys.contract.refused(accountOf(reporter), 'reportHeartbeatAbsence', [id, epoch, attempt, accused])
+    keys.world.height = 199
+    expect(await report(one, [silent])).toBe('NotReady')
+    keys.world.height = 200
+    expect(await report(one, [silent])).toBe('AttemptWrong')
+    keys.world.height = 219
+    expect(await report(one, [silent], 1)).toBe('AttemptWrong')
+    expect(await report(one, [silent], 0, 2n)).toBe('NotReady')
+    expect(await report(one, [silent], 0, 1n, wordOf('nothing'))).toBe('UnknownKey')
+    expect(await report(one, [one])).toBe('NotAMember')
+    expect(await report(outsider, [silent])).toBe('NotAMember')
+    expect(await keys.contract.refused(STRANGER, 'reportHeartbeatAbsence', [key, 1n, 0, [silent]])).toBe('NotAParty')
+    const session = keccak256(encodeAbiParameters([{ type: 'bytes32' }, { type: 'uint64' }], [key, 1n]))
+    for (let attempt = 0; attempt < 3; attempt++) {
+      keys.world.height = 201 + 20 * attempt
+      expect(await report(one, [silent], attempt)).toBe('SUCCESS')
+      expect(await keys.open()).toEqual([])
+      const sent = await keys.done(keys.contract.send(accountOf(two), 'reportHeartbeatAbsence', [key, 1n, attempt, [silent]]))
+      expect(eventsOf(sent).slice(0, 2)).toEqual([
+        { name: 'AbsenceReported', args: { session, attempt, accused: silent, reporter: two } },
+        { name: 'AbsenceRecorded', args: { session, attempt, accused: silent } },
+      ])
+      expect((await keys.party(silent)).absences).toBe(attempt + 1)
+    }
+    expect(await keys.open()).toMatchObject([{ key, kind: RESHARE, threshold: 3, feeWei: 0n }])
   })
   it('is not reported by a party that was expelled', async () => {
     const keys = await createKeyWorld(3)

@@ -179,11 +179,13 @@ describe('a posted signature', () => {
         const reporter = members.find((party) => party !== accused) ?? 0
         await keys.done(keys.contract.send(accountOf(reporter), 'reportAbsence', [id, attempt, [accused]]))
       }
+      const next = attempt + 1
+      keys.world.height = at + 1 + 20 * next
       const signature = signAs('ecdsa', key, 'key', pathOf('generic', SUBJECT), digest)
-      const sent = await keys.done(keys.contract.send(STRANGER, 'postSignature', [id, attempt, signature, rawHeader(at)]))
+      const sent = await keys.done(keys.contract.send(STRANGER, 'postSignature', [id, next, signature, rawHeader(at)]))
       const { signers } = eventOf(sent, 'SignaturePosted') as { signers: readonly number[] }
       const out = members.length - missed.length < 2 ? [] : missed
-      expect(signers).toEqual(setOf(members, 2, at, id, attempt, out))
+      expect(signers).toEqual(setOf(members, 2, at, id, next, out))
       return signers
     }
     const [one = 0, two = 0, three = 0, four = 0] = members
@@ -192,6 +194,25 @@ describe('a posted signature', () => {
       expect(await signersOf(attempt, [one, two])).toEqual([three, four])
       await signersOf(attempt, [one, two, three])
     }
+  })
+  it('is the duty of one set throughout an attempt: a word counts from the first attempt that begins after it', async () => {
+    for (const [reportedAt, from] of [
+      [1, 1],
+      [20, 1],
+      [21, 2],
+    ] as const)
+      for (const attempt of [from - 1, from]) {
+        const keys = await createKeyWorld(5)
+        const { key, id, opening, signature, members } = await waiting(keys, 3, 5)
+        const [missed = 0] = setOf(members, 3, opening, id, attempt)
+        const reporter = members.find((party) => party !== missed) ?? 0
+        keys.world.height = opening + reportedAt
+        await keys.done(keys.contract.send(accountOf(reporter), 'reportAbsence', [id, 0, [missed]]))
+        keys.world.height = opening + 1 + 20 * from
+        const sent = await keys.done(keys.contract.send(STRANGER, 'postSignature', [id, attempt, signature, rawHeader(opening)]))
+        const out = attempt < from ? [] : [missed]
+        expect(eventOf(sent, 'SignaturePosted')).toMatchObject({ key, signers: setOf(members, 3, opening, id, attempt, out) })
+      }
   })
   it('is not the duty of who was absent three times before', async () => {
     const keys = await createKeyWorld(4)

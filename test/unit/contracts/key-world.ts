@@ -242,7 +242,7 @@ export class KeyWorld {
 }
 
 /** Place of the sum of what the contract owes in its storage. */
-const OWED_SLOT: Hash = `0x${'8'.padStart(64, '0')}`
+const OWED_SLOT: Hash = `0x${'9'.padStart(64, '0')}`
 const worlds: KeyWorld[] = []
 
 /**

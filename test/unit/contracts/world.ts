@@ -131,7 +131,7 @@ export function contractAt<const A extends Abi>(world: World, abi: A, address: A
 export function createWorld(funded: readonly Address[], sets: readonly SourceSetSpec[] = []): World {
   const accounts = Object.fromEntries([
     ...funded.map((address) => [address, { balanceWei: 1000n * FSN }] as const),
-    ...[...predeploys(GENESIS_HASH, sets, suite)].map(
+    ...[...predeploys(GENESIS_HASH, sets, suite, DEVNET_PARAMS.heartbeatBlocks)].map(
       ([address, { code, storage }]) =>
         [
           address,

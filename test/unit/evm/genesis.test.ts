@@ -49,6 +49,7 @@ describe('genesis', () => {
       { ...document, genesisTimeMs: document.genesisTimeMs + 1 },
       { ...document, params: { ...document.params, chainId: 1 } },
       { ...document, params: { ...document.params, emissionRate: 1n } },
+      { ...document, params: { ...document.params, heartbeatBlocks: 199 } },
       { ...document, validators: document.validators.slice(1) },
       { ...document, alloc: document.alloc.slice(1) },
     ]

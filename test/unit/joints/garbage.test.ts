@@ -28,7 +28,7 @@ import { keccak_256 } from '@noble/hashes/sha3.js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const folder = mkdtempSync(join(tmpdir(), 'fusion-garbage-'))
-const { document, genesisHash } = loadOrCreateDevnet(folder, CHAIN_ID, 1)
+const { document, genesisHash } = loadOrCreateDevnet(folder, { chainId: CHAIN_ID }, 1)
 type Line = Readonly<{ event: string; fields: Readonly<Record<string, unknown>> }>
 const lines: Line[] = []
 const fatal: unknown[] = []

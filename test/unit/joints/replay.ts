@@ -53,7 +53,12 @@ function open(document: GenesisDocument) {
   const receipts = new Map<Hash, readonly Receipt[]>()
   const { params, genesisTimeMs, validators } = document
   const state = createStateDb({ get: (hash) => stored.get(hash) }, nobleSuite.keccak256)
-  const { envelope, nodes } = buildGenesis(document, predeploys(CONTRACTS_GENESIS, [], nobleSuite), state, nobleSuite)
+  const { envelope, nodes } = buildGenesis(
+    document,
+    predeploys(CONTRACTS_GENESIS, [], nobleSuite, document.params.heartbeatBlocks),
+    state,
+    nobleSuite,
+  )
   const natives = createNatives({
     params,
     suite: nobleSuite,

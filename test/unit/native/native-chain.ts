@@ -102,7 +102,7 @@ export class NativeChain {
     }
     this.fixture = new ChainFixture({
       params: { laneCount },
-      predeploys: predeploys(`0x${'00'.repeat(32)}`, [], suite),
+      predeploys: predeploys(`0x${'00'.repeat(32)}`, [], suite, params.heartbeatBlocks),
       precompiles: new Map([[TRIGGER_DECODER, triggerDecoder(params.blockGasLimit)]]),
       natives: {
         trigger: (...parts) => rules().trigger(...parts),

@@ -59,17 +59,26 @@ describe('crew', () => {
 
 describe('settings of npm start', () => {
   it('have defaults, flags and environment', () => {
-    expect(readSettings([], {})).toMatchObject({ portOffset: 0, chainId: 81_920, isFresh: false, withDemo: true, readyFile: null })
+    expect(readSettings([], {})).toMatchObject({
+      portOffset: 0,
+      chainId: 81_920,
+      heartbeatBlocks: 200,
+      isFresh: false,
+      withDemo: true,
+      readyFile: null,
+    })
     expect(
       readSettings(['--fresh', '--no-demo', '--parties', '6', '--ready-file', '/x/r.json'], {
         FUSION_DATA_DIR: '/x/d',
         FUSION_PORT_OFFSET: '7',
         FUSION_CHAIN_ID: '9',
+        FUSION_HEARTBEAT_BLOCKS: '40',
       }),
     ).toEqual({
       dataDir: '/x/d',
       portOffset: 7,
       chainId: 9,
+      heartbeatBlocks: 40,
       isFresh: true,
       withDemo: false,
       parties: 6,
@@ -84,6 +93,8 @@ describe('settings of npm start', () => {
     [['--parties', '33'], {}, /SETTING_INVALID at --parties/],
     [[], { FUSION_PORT_OFFSET: 'x' }, /SETTING_INVALID at FUSION_PORT_OFFSET/],
     [[], { FUSION_CHAIN_ID: '0' }, /SETTING_INVALID at FUSION_CHAIN_ID/],
+    [[], { FUSION_HEARTBEAT_BLOCKS: '19' }, /SETTING_INVALID at FUSION_HEARTBEAT_BLOCKS/],
+    [[], { FUSION_HEARTBEAT_BLOCKS: '257' }, /SETTING_INVALID at FUSION_HEARTBEAT_BLOCKS/],
     [[], { FUSION_DATA_DIR: '' }, /SETTING_INVALID at FUSION_DATA_DIR/],
   ])('refuse %j %j', (args, env, message) => {
     expect(() => readSettings(args, env)).toThrow(message)
