@@ -1,67 +1,22 @@
 /** Keys nobody holds, on real processes: made, used, refreshed, reshared and recovered over the edge's relay, with parties and relay dying. @module */
-import { spawn } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openVault } from '#node/party/vault.ts'
-import { PROJECT_DIR, passphrasePath, validatorDir } from '#node/supervisor/parts.ts'
-import type { ReadyFile } from '#node/supervisor/ready.ts'
-import { waitFor } from '#node/supervisor/wait.ts'
+import { passphrasePath, validatorDir } from '#node/supervisor/parts.ts'
 import type { Scheme } from '#shared/dcrm/types.ts'
-import { freePorts } from './cluster.ts'
-import { Keys } from './keys.ts'
-import type { KeyRow } from './keys.ts'
+import { KeyNetwork } from './key-network.ts'
+import type { KeyRow, Keys } from './keys.ts'
 
-const PARTIES = 6
-const folder = mkdtempSync(join(tmpdir(), 'fusion-keys-'))
-const readyPath = join(folder, 'ready.json')
-let child: ChildProcess
-let ready: ReadyFile
+let network: KeyNetwork
 let keys: Keys
 const rows = new Map<string, KeyRow>()
-const restarted: ChildProcess[] = []
-
-const pidOf = (name: string): number => ready.processes.find((part) => part.name === name)?.pid ?? 0
-const restart = (name: string): void => {
-  const part = ready.processes.find((each) => each.name === name)
-  if (part === undefined) throw new Error(`no process ${name}`)
-  const { command, args, env, cwd } = part.command
-  restarted.push(spawn(command, [...args], { cwd, env: { ...process.env, ...env }, stdio: 'ignore' }))
-}
 
 beforeAll(async () => {
-  const { offset } = await freePorts(4)
-  child = spawn(
-    process.execPath,
-    [join(PROJECT_DIR, 'node/supervisor.ts'), '--fresh', '--no-demo', '--parties', String(PARTIES), '--ready-file', readyPath],
-    {
-      cwd: folder,
-      env: { ...process.env, FUSION_DATA_DIR: join(folder, 'data'), FUSION_PORT_OFFSET: String(offset) },
-      stdio: 'ignore',
-    },
-  )
-  ready = await waitFor(async () => (existsSync(readyPath) ? (JSON.parse(readFileSync(readyPath, 'utf8')) as ReadyFile) : null), {
-    what: 'ready file',
-    timeoutMs: 120_000,
-    givenUp: () => (child.exitCode === null ? null : 'the network ended'),
-  })
-  keys = new Keys(ready.rpcUrls[0] ?? '', ready.accounts[0]?.privateKey ?? '0x')
-  await waitFor(async () => (((await keys.read('parties', [0, 100])) as unknown[]).length === PARTIES ? true : null), {
-    what: 'parties',
-    timeoutMs: 60_000,
-  })
+  network = await KeyNetwork.start(6)
+  keys = network.keys
 }, 200_000)
-afterAll(async () => {
-  for (const party of restarted) party.kill('SIGKILL')
-  if (child.exitCode === null) {
-    const ended = new Promise((done) => child.once('close', done))
-    child.kill('SIGINT')
-    await ended
-  }
-  rmSync(folder, { recursive: true, force: true })
-})
+afterAll(() => network.destroy())
 
 const KINDS: readonly (readonly [Scheme, number, number])[] = [
   ['taproot', 3, 5],
@@ -119,7 +74,7 @@ describe('keys on a running network', () => {
 
   it('sign without the relay at the edge: the session goes on over a party’s own', async () => {
     const row = rowOf(['taproot', 3, 5])
-    process.kill(-pidOf('edge'), 'SIGKILL')
+    process.kill(-network.pidOf('edge'), 'SIGKILL')
     expect(await signs(['taproot', 3, 5], 'without the edge')).toEqual(VERIFIERS['taproot'])
     expect(row.members).toHaveLength(5)
   }, 200_000)
@@ -127,21 +82,19 @@ describe('keys on a running network', () => {
   it('sign with m − t of their parties dead', async () => {
     const row = rowOf(['taproot', 3, 5])
     // Parties 5 and 6 are processes of their own; which of them hold this key is the chain's choice.
-    for (const name of ['party-4', 'party-5']) process.kill(pidOf(name), 'SIGKILL')
+    for (const name of ['party-4', 'party-5']) network.kill(name)
     expect(await signs(['taproot', 3, 5], 'with two parties dead')).toEqual(VERIFIERS['taproot'])
-    for (const name of ['party-4', 'party-5']) restart(name)
-    const parties = (await keys.read('parties', [0, 100])) as { excludedAt: bigint }[]
-    expect(parties.filter(({ excludedAt }) => excludedAt !== 0n)).toEqual([])
+    for (const name of ['party-4', 'party-5']) network.restart(name)
+    expect((await keys.parties()).filter(({ excludedAt }) => excludedAt !== 0n)).toEqual([])
     expect(row.threshold).toBe(3)
   }, 300_000)
 
   it('leave no secret in any log or at any relay', async () => {
-    const passphrase = readFileSync(passphrasePath(ready.dataDir), 'utf8').trim()
-    const stores = [0, 1, 2, 3].map((index) => join(validatorDir(ready.dataDir, index), 'party'))
+    const { dataDir } = network.ready
+    const passphrase = readFileSync(passphrasePath(dataDir), 'utf8').trim()
+    const stores = [0, 1, 2, 3].map((index) => join(validatorDir(dataDir, index), 'party'))
     // Stores are read after everything is stopped: a store has one process.
-    const ended = new Promise((done) => child.once('close', done))
-    child.kill('SIGINT')
-    await ended
+    await network.stop()
     const secrets: Uint8Array[] = []
     for (const store of stores) {
       const vault = openVault(join(store, 'custody'), passphrase)
@@ -152,7 +105,7 @@ describe('keys on a running network', () => {
       await vault.close()
     }
     expect(secrets.length).toBeGreaterThan(12)
-    const texts = filesUnder(ready.dataDir).filter(([name]) => !name.includes('custody') && !name.includes('presignatures'))
+    const texts = filesUnder(dataDir).filter(([name]) => !name.includes('custody') && !name.includes('presignatures'))
     const found = secrets.flatMap((secret) => {
       const forms = [
         Buffer.from(secret).toString('hex'),

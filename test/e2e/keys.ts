@@ -1,6 +1,6 @@
 /** Keys on a running development network: orders by transaction, waits for what the parties make of them. @module */
 import { createPublicKey, verify as nodeVerify } from 'node:crypto'
-import type { Hex } from 'viem'
+import type { Address, Hex } from 'viem'
 import { createPublicClient, createWalletClient, defineChain, encodePacked, http, keccak256, parseEventLogs, toHex } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { keyManagerAbi } from '#shared/api/abi/key-manager.ts'
@@ -27,6 +27,10 @@ export type KeyRow = Readonly<{
   members: readonly number[]
   publicKey: Hex
 }>
+
+export type PartyRow = Readonly<{ id: number; account: Address; absences: number; excludedAt: bigint }>
+/** An event of the key manager with the transaction that caused it. */
+export type KeyEvent = Readonly<{ eventName: string; args: Readonly<Record<string, unknown>>; transactionHash: Hex; blockNumber: bigint }>
 
 /** Arguments of the one event of a name. */
 function argsOf(logs: readonly Readonly<{ eventName: string; args: unknown }>[], name: string): unknown {
@@ -68,6 +72,21 @@ export class Keys {
     const receipt = await sent
     if (receipt.status !== 'success') throw new Error(`${functionName} was refused`)
     return parseEventLogs({ abi: keyManagerAbi, logs: receipt.logs })
+  }
+
+  async parties(): Promise<readonly PartyRow[]> {
+    return (await this.read('parties', [0, 100])) as readonly PartyRow[]
+  }
+
+  /** All events so far, oldest first. */
+  async events(name: string): Promise<readonly KeyEvent[]> {
+    const logs = await this.#reader.getContractEvents({ address: KEY_MANAGER, abi: keyManagerAbi, fromBlock: 0n })
+    return (logs as unknown as readonly KeyEvent[]).filter(({ eventName }) => eventName === name)
+  }
+
+  /** Account that sent a transaction. */
+  async senderOf(transaction: Hex): Promise<string> {
+    return (await this.#reader.getTransaction({ hash: transaction })).from.toLowerCase()
   }
 
   key(id: Hex): Promise<KeyRow> {
