@@ -110,6 +110,7 @@ class Party {
       host: this.#settings.host,
       port: this.#settings.port,
       keyOf: (party) => this.#signKeys.get(party) ?? null,
+      isOwn: (openId) => this.#custody.hasJoined(openId),
       crypto: nativeEnvelopeCrypto,
       backend: this.#backend,
       nowMs: Date.now,

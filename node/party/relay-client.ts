@@ -1,6 +1,10 @@
 /** Talks to one relay for one session: posts envelopes, reads what is new. A relay that fails is tried again later; it is never trusted. @module */
 import * as z from 'zod'
 import { RelaySocket } from '#node/party/relay-socket.ts'
+import { bytesToHex } from '#shared/bytes.ts'
+import type { RelayClaim } from '#shared/dcrm/relay-proof.ts'
+import { PROOF_HEADER, proveClaim } from '#shared/dcrm/relay-proof.ts'
+import type { SessionContext } from '#shared/dcrm/session-types.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 
 const REQUEST_TIMEOUT_MS = 8000
@@ -18,19 +22,25 @@ export type RelayClient = Readonly<{
   read: () => Promise<readonly Uint8Array[]>
 }>
 
+/** A party in a session, as its relays are to know it. */
+export type RelayAccess = Readonly<{
+  session: Pick<SessionContext<unknown, unknown>, 'openId' | 'keys' | 'crypto' | 'backend'>
+  self: PartyId
+  signal: AbortSignal
+}>
+
 /**
- * A client for the session `openId` (hex without prefix), reading as party `self`. With `onPush` envelopes come over a socket whenever the relay
- * has one, and by `read` otherwise; the same one may come both ways.
+ * A client for one session at one relay. With `onPush` envelopes come over a socket whenever the relay has one, and by `read` otherwise; the same
+ * one may come both ways.
  */
 export function createRelayClient(
   url: string,
-  openId: string,
-  self: PartyId,
-  signal: AbortSignal,
+  { session: { openId, keys, crypto, backend }, self, signal }: RelayAccess,
   onPush: ((envelope: Uint8Array) => void) | null = null,
 ): RelayClient {
-  const session = `${url.replace(/\/$/, '')}/v1/sessions/${openId}`
+  const session = `${url.replace(/\/$/, '')}/v1/sessions/${bytesToHex(openId).slice(2)}`
   const base = `${session}/envelopes`
+  const prove = (claim: RelayClaim) => ({ [PROOF_HEADER]: proveClaim(keys.signSecret, openId, claim, crypto, backend) })
   let after = 0
   const onEnvelope = (cursor: number, envelope: Uint8Array): void => {
     after = Math.max(after, cursor)
@@ -39,7 +49,13 @@ export function createRelayClient(
   const socket =
     onPush === null
       ? null
-      : new RelaySocket({ url: (cursor) => `${session}/socket?after=${cursor}&to=${self}`, after: () => after, onEnvelope, signal })
+      : new RelaySocket({
+          url: (cursor) => `${session}/socket?after=${cursor}&to=${self}`,
+          headers: prove({ kind: 'listen', party: self }),
+          after: () => after,
+          onEnvelope,
+          signal,
+        })
   const request = (target: string, init: RequestInit): Promise<Response> =>
     fetch(target, { ...init, signal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]) })
   return {
@@ -47,7 +63,8 @@ export function createRelayClient(
     post: async (envelope) => {
       try {
         const body = Uint8Array.from(envelope)
-        const response = await request(base, { method: 'POST', body, headers: { 'content-type': 'application/octet-stream' } })
+        const headers = { 'content-type': 'application/octet-stream', ...prove({ kind: 'post', envelope }) }
+        const response = await request(base, { method: 'POST', body, headers })
         await response.body?.cancel()
         // A taken place is an answer too: another envelope of ours is there, and sending again changes nothing.
         return response.ok || response.status === 409

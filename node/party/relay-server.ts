@@ -1,15 +1,16 @@
 /** The relay machine inside a party's process: the fallback when the edge's is away. Same surface as the edge's. @module */
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { Mailboxes } from '#node/party/mailboxes.ts'
+import { hexToBytes } from '#shared/bytes.ts'
 import type { DcrmBackend } from '#shared/dcrm/backend.ts'
 import type { EnvelopeCrypto } from '#shared/dcrm/envelope-crypto.ts'
 import { ENVELOPE_BYTES_MAX } from '#shared/dcrm/envelope.ts'
-import type { Mailbox } from '#shared/dcrm/relay.ts'
-import { RELAY_LIMITS, emptyMailbox, entriesAfter, putEntry, relayEntry, relayQuery } from '#shared/dcrm/relay.ts'
+import { PROOF_HEADER } from '#shared/dcrm/relay-proof.ts'
+import { entriesAfter, relayEntry, relayQuery } from '#shared/dcrm/relay.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
-import type { Hash, UnixMs } from '#shared/types.ts'
+import type { Hash } from '#shared/types.ts'
 
-const SESSIONS_MAX = 256
 const KEY_PATH = /^\/v1\/keys\/([0-9a-f]{64})\/(\d{1,9})$/
 const PATH = /^\/v1\/sessions\/([0-9a-f]{64})\/envelopes$/
 const STATUS = { STORED: 201, SAME: 200, TAKEN: 409, FULL: 413 } as const
@@ -37,6 +38,8 @@ export type RelayOptions = Readonly<{
   port: number
   /** A registered party's signing key. */
   keyOf: (party: PartyId) => Uint8Array | null
+  /** Whether this party takes part in a session: its mailbox is the last to go. */
+  isOwn: (openId: Uint8Array) => boolean
   crypto: EnvelopeCrypto
   backend: DcrmBackend
   nowMs: () => number
@@ -46,16 +49,9 @@ export type RelayOptions = Readonly<{
   status: () => unknown
 }>
 
-type Sessions = Map<string, Mailbox>
-
-/** Sessions are forgotten before anything is done with them. */
-function forget(sessions: Sessions, nowMs: UnixMs): void {
-  for (const [id, { openedAtMs }] of sessions) if (nowMs - openedAtMs > RELAY_LIMITS.lifetimeMs) sessions.delete(id)
-}
-
 async function put(
   options: RelayOptions,
-  sessions: Sessions,
+  mailboxes: Mailboxes,
   id: string,
   request: IncomingMessage,
   response: ServerResponse,
@@ -63,18 +59,18 @@ async function put(
   const { keyOf, crypto, backend, nowMs } = options
   const bytes = await bodyOf(request)
   if (bytes === null) return answer(response, 413, { code: 'ENVELOPE_TOO_LARGE', limit: ENVELOPE_BYTES_MAX })
-  const entry = relayEntry(bytes, keyOf, crypto, backend)
+  const proof = request.headers[PROOF_HEADER]
+  const posted = { openId: hexToBytes(`0x${id}`), bytes, proof: typeof proof === 'string' ? proof : null }
+  const entry = relayEntry(posted, keyOf, crypto, backend)
   if (typeof entry === 'string') return answer(response, 422, { code: entry })
-  if (!sessions.has(id) && sessions.size >= SESSIONS_MAX) return answer(response, 503, { code: 'RELAY_FULL' })
-  const { mailbox: next, outcome } = putEntry(sessions.get(id) ?? emptyMailbox(nowMs()), entry, nowMs())
-  sessions.set(id, next)
+  const outcome = mailboxes.put(id, entry, nowMs())
   answer(response, STATUS[outcome], { code: outcome })
 }
 
-function list(sessions: Sessions, id: string, params: URLSearchParams, response: ServerResponse): void {
+function list(mailboxes: Mailboxes, id: string, params: URLSearchParams, response: ServerResponse): void {
   const query = relayQuery(params.get('after'), params.get('to'))
   if (typeof query === 'string') return answer(response, 400, { code: query })
-  const mailbox = sessions.get(id) ?? emptyMailbox(0)
+  const mailbox = mailboxes.at(id)
   const { entries, next } = entriesAfter(mailbox, query)
   const envelopes = entries.map(({ cursor, entry: { round, kind, from, bytes } }) => ({
     cursor,
@@ -88,7 +84,7 @@ function list(sessions: Sessions, id: string, params: URLSearchParams, response:
 
 /** Serves until closed; port 0 picks one. */
 export async function startRelayServer(options: RelayOptions): Promise<RelayServer> {
-  const sessions: Sessions = new Map()
+  const mailboxes = new Mailboxes(options.isOwn)
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://relay')
     if (url.pathname === '/v1/status' && request.method === 'GET') return answer(response, 200, options.status())
@@ -96,10 +92,10 @@ export async function startRelayServer(options: RelayOptions): Promise<RelayServ
     if (key !== undefined && request.method === 'GET') return sendKey(options, `0x${key}`, Number(epoch), response)
     const id = PATH.exec(url.pathname)?.[1]
     if (id === undefined) return answer(response, 404, { code: 'NOT_FOUND' })
-    forget(sessions, options.nowMs())
-    if (request.method === 'GET') return list(sessions, id, url.searchParams, response)
+    mailboxes.forget(options.nowMs())
+    if (request.method === 'GET') return list(mailboxes, id, url.searchParams, response)
     if (request.method !== 'POST') return answer(response, 405, { code: 'METHOD_NOT_ALLOWED' })
-    put(options, sessions, id, request, response).catch(() => response.destroy())
+    put(options, mailboxes, id, request, response).catch(() => response.destroy())
   })
   server.requestTimeout = 15_000
   await listen(server, options.port, options.host)

@@ -20,6 +20,8 @@ const CLOSE_TIMEOUT_MS = 1000
 export type Following = Readonly<{
   /** http(s) address of the session's socket; `after` gives the cursor to start from. */
   url: (after: number) => string
+  /** What the relay is told with the request: that this is a party. */
+  headers: Readonly<Record<string, string>>
   after: () => number
   onEnvelope: (cursor: number, envelope: Uint8Array) => void
   /** Ends it. */
@@ -46,11 +48,12 @@ export class RelaySocket {
   }
 
   #connect(): void {
-    const { url, after, onEnvelope } = this.#following
+    const { url, headers, after, onEnvelope } = this.#following
     const address = url(after()).replace(/^http/, 'ws')
     // Parties register any text as their relay.
     if (!/^wss?:/.test(address) || !URL.canParse(address)) return
     const socket = new WebSocket(address, {
+      headers,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       maxPayload: CURSOR_BYTES + ENVELOPE_BYTES_MAX,
       perMessageDeflate: false,

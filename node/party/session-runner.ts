@@ -68,12 +68,10 @@ class Running<State, Result> {
     this.#context = context
     this.#state = state
     this.#openId = bytesToHex(context.openId)
-    const signal = AbortSignal.any([parts.signal, this.#stop.signal])
+    const access = { session: context, self: job.plan.self, signal: AbortSignal.any([parts.signal, this.#stop.signal]) }
     const onPush = (bytes: Uint8Array): void => this.#take(0, bytes)
     // Parties meet at the first relay; the others are seldom used, and asking them now and then is enough.
-    this.#relays = job.relays.map((url, index) =>
-      createRelayClient(url, this.#openId.slice(2), job.plan.self, signal, index === 0 ? onPush : null),
-    )
+    this.#relays = job.relays.map((url, index) => createRelayClient(url, access, index === 0 ? onPush : null))
   }
 
   async run(): Promise<SessionEnd<Result>> {

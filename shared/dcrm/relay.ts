@@ -1,6 +1,6 @@
 /**
  * What a relay checks before it keeps an envelope. A relay is a mailbox nobody trusts: it keeps the first envelope of each place, in order of
- * arrival, bounded in size and time, and hands them out. The signature check only keeps strangers from taking places.
+ * arrival, bounded in size and time, and hands them out. Signature and proof only keep strangers from taking places and room.
  * Source: docs/dcrm.md, relays.
  * @module
  */
@@ -8,6 +8,7 @@ import { equalBytes } from '#shared/bytes.ts'
 import type { DcrmBackend } from '#shared/dcrm/backend.ts'
 import type { EnvelopeCrypto } from '#shared/dcrm/envelope-crypto.ts'
 import { decodeEnvelope, envelopeDigest, envelopePlace } from '#shared/dcrm/envelope.ts'
+import { isProven } from '#shared/dcrm/relay-proof.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 import type { UnixMs } from '#shared/types.ts'
 
@@ -36,12 +37,15 @@ export type RelayEntry = Readonly<{
   bytes: Uint8Array
 }>
 
-/** Stable codes of a refusal. */
-export type RelayRefusal = 'ENVELOPE_MALFORMED' | 'SENDER_UNKNOWN' | 'SIGNATURE_WRONG'
+/** An envelope that somebody leaves in a mailbox. */
+export type Posted = Readonly<{ openId: Uint8Array; bytes: Uint8Array; /** Text of the header, null for none. */ proof: string | null }>
 
-/** Judges one envelope. `keyOf` gives a registered party's Ed25519 key. */
+/** Stable codes of a refusal. */
+export type RelayRefusal = 'ENVELOPE_MALFORMED' | 'SENDER_UNKNOWN' | 'SIGNATURE_WRONG' | 'PROOF_WRONG'
+
+/** Judges one envelope. `keyOf` gives a registered party's Ed25519 key. What is refused is counted against nobody. */
 export function relayEntry(
-  bytes: Uint8Array,
+  { openId, bytes, proof }: Posted,
   keyOf: (party: PartyId) => Uint8Array | null,
   crypto: Pick<EnvelopeCrypto, 'verify'>,
   hashes: Pick<DcrmBackend, 'sha256'>,
@@ -51,6 +55,7 @@ export function relayEntry(
   const key = keyOf(envelope.from)
   if (key === null) return 'SENDER_UNKNOWN'
   if (!crypto.verify(key, envelopeDigest(hashes, envelope), envelope.signature)) return 'SIGNATURE_WRONG'
+  if (!isProven(key, proof, openId, { kind: 'post', envelope: bytes }, crypto, hashes)) return 'PROOF_WRONG'
   const { round, kind, from, to } = envelope
   return { place: envelopePlace(envelope), round, kind, from, to, bytes }
 }

@@ -6,7 +6,7 @@ import { RELAY_LIMITS } from '#shared/dcrm/relay.ts'
 import { KEY_MANAGER } from '#shared/system.ts'
 import { FakeChain } from '#test/workers/fake-chain.ts'
 import type { Reach } from '#test/unit/party/relay-table.ts'
-import { REGISTERED, envelope, hexOf, list, post, publicKeyOf, relayBehaviour, sessionId } from '#test/unit/party/relay-table.ts'
+import { REGISTERED, envelope, hexOf, list, post, proof, publicKeyOf, relayBehaviour, sessionId } from '#test/unit/party/relay-table.ts'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { decodeFunctionData, encodeAbiParameters, getAbiItem, zeroAddress, zeroHash } from 'viem'
 
@@ -40,8 +40,9 @@ const reach: Reach = (path, init) => exports.default.fetch(`http://edge${path}`,
 const object = (id: string) => env.SIGNING.get(env.SIGNING.idFromName(id))
 
 /** A socket that keeps what it gets. */
-async function listen(id: string, query: string) {
-  const response = await exports.default.fetch(`http://edge/v1/sessions/${id}/socket${query}`, { headers: { upgrade: 'websocket' } })
+async function listen(id: string, query: string, proven: string | null = null) {
+  const headers = { upgrade: 'websocket', ...(proven === null ? {} : { 'fusion-proof': proven }) }
+  const response = await exports.default.fetch(`http://edge/v1/sessions/${id}/socket${query}`, { headers })
   expect(response.status).toBe(101)
   const socket = response.webSocket
   if (socket === null) throw new Error('there is no socket')
@@ -172,7 +173,8 @@ describe('a socket', () => {
     const status = await runInDurableObject(object(id), async (relay, state) => {
       for (const socket of state.getWebSockets()) socket.close(1000)
       const body = Uint8Array.from(envelope())
-      return (await relay.fetch(new Request(`http://edge/v1/sessions/${id}/envelopes`, { method: 'POST', body }))).status
+      const headers = { 'fusion-proof': proof(1, 'post', id, body) }
+      return (await relay.fetch(new Request(`http://edge/v1/sessions/${id}/envelopes`, { method: 'POST', body, headers }))).status
     })
     expect(status).toBe(201)
   })
@@ -187,6 +189,37 @@ describe('a socket', () => {
       const again = await reach(`/v1/sessions/${id}/socket`, { headers: { upgrade: 'websocket' } })
       expect(again.status).toBe(101)
     })
+  })
+
+  it('of a registered party is never refused because of strangers, who go first, and takes the place of its last one', async () => {
+    const id = sessionId(0x407)
+    const listening = (party: number) => listen(id, `?to=${party}`, proof(party, 'listen', id, party))
+    const [second, third] = [await listening(2), await listening(3)]
+    const strangers = await Promise.all(Array.from({ length: 254 }, () => listen(id, '?to=1')))
+    const left = Promise.race(strangers.map(({ closed }) => closed))
+    await listening(1)
+    expect((await left).code).toBe(1013)
+    const [again] = await Promise.all([listening(2), second.closed.then(({ code }) => expect(code).toBe(1013))])
+    await post(reach, id, envelope())
+    await vi.waitFor(() => expect([again.frames, third.frames].map(({ length }) => length)).toEqual([1, 1]))
+    expect(await runInDurableObject(object(id), (_, state) => state.getWebSockets().length)).toBe(256)
+  })
+
+  it('is a stranger without a proof of its own for this session', async () => {
+    const id = sessionId(0x408)
+    await Promise.all(Array.from({ length: 256 }, () => listen(id, '')))
+    for (const [query, proven] of [
+      ['', proof(1, 'listen', id, 1)],
+      ['?to=1', ''],
+      ['?to=1', proof(2, 'listen', id, 1)],
+      ['?to=1', proof(1, 'listen', sessionId(0x407), 1)],
+      ['?to=2', proof(1, 'listen', id, 1)],
+      ['?to=9', proof(9, 'listen', id, 9)],
+    ] as const) {
+      const answer = await reach(`/v1/sessions/${id}/socket${query}`, { headers: { upgrade: 'websocket', 'fusion-proof': proven } })
+      expect([query, answer.status]).toEqual([query, 503])
+    }
+    await listen(id, '?to=1', proof(1, 'listen', id, 1))
   })
 
   it('is refused with a wrong query, and to clients that want no socket', async () => {

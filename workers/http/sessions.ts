@@ -1,5 +1,6 @@
 /** The relay of signing sessions: envelopes in, envelopes out, by page or socket. @module */
 import { createRoute, z } from '@hono/zod-openapi'
+import { PROOF_HEADER } from '#shared/dcrm/relay-proof.ts'
 import { json, problems, subApp } from '#workers/http/context.ts'
 import { zodProblem } from '#workers/http/problem.ts'
 
@@ -17,6 +18,12 @@ const query = z.object({
     .optional()
     .openapi({ description: 'Only what this party should read' }),
 })
+const zProof = z
+  .string()
+  .regex(/^[0-9a-f]{128}$/)
+  .openapi({
+    description: 'Ed25519 signature of the party over H("post", session, envelope), or to listen over H("listen", session, party)',
+  })
 const zCode = z.object({ code: z.string() })
 const zPage = z.object({
   envelopes: z.array(z.object({ cursor: z.int(), round: z.int(), kind: z.string(), from: z.int(), bytes: z.base64() })),
@@ -31,6 +38,7 @@ const postRoute = createRoute({
   summary: 'Leave one signed envelope; the first of its place is kept',
   request: {
     params,
+    headers: z.object({ [PROOF_HEADER]: zProof }),
     body: { required: true, content: { 'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) } } },
   },
   responses: {
@@ -38,7 +46,7 @@ const postRoute = createRoute({
     200: json(zCode, 'The same is there'),
     409: json(zCode, 'Another has the place'),
     413: json(zCode, 'Too large or too many'),
-    422: json(zCode, 'Not an envelope of a registered party'),
+    422: json(zCode, 'Not an envelope that a registered party means for this session'),
     503: json(zCode, 'No validator tells who is registered'),
     ...problems,
   },
@@ -60,12 +68,12 @@ const socketRoute = createRoute({
   path: '/v1/sessions/{id}/socket',
   tags: ['validators'],
   summary: 'The same as a WebSocket: each frame is a cursor of 4 bytes and an envelope',
-  request: { params, query },
+  request: { params, query, headers: z.object({ [PROOF_HEADER]: zProof.optional() }) },
   responses: {
     101: { description: 'Switching protocols; `ping` is answered with `pong`' },
     400: json(zCode, 'Cursor or party malformed'),
     426: json(zCode, 'Not a WebSocket'),
-    503: json(zCode, 'Too many sockets'),
+    503: json(zCode, 'Too many sockets, and this one is not proven to be of a registered party'),
     ...problems,
   },
 })

@@ -4,11 +4,12 @@
  * @module
  */
 import { DurableObject } from 'cloudflare:workers'
-import { concatBytes, equalBytes } from '#shared/bytes.ts'
+import { concatBytes, equalBytes, hexToBytes } from '#shared/bytes.ts'
 import { nobleEnvelopeCrypto } from '#shared/dcrm/envelope-crypto.ts'
 import { ENVELOPE_BYTES_MAX, decodeEnvelope } from '#shared/dcrm/envelope.ts'
 import { uintBytes } from '#shared/dcrm/hash.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
+import { PROOF_HEADER, isProven } from '#shared/dcrm/relay-proof.ts'
 import type { Held, PutOutcome, RelayEntry, RelayQuery, RelayRefusal, RoundBegin } from '#shared/dcrm/relay.ts'
 import { RELAY_LIMITS, hasRoom, relayEntry, relayQuery } from '#shared/dcrm/relay.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
@@ -16,10 +17,10 @@ import type { Env } from '#workers/env.ts'
 import { PartyKeys } from '#workers/signing/party-keys.ts'
 
 type Row = { cursor: number; round: number; kind: string; sender: PartyId; receiver: PartyId | null; bytes: ArrayBuffer }
-/** What a socket waits for, and the last envelope it was looked through to. */
-type Listener = RelayQuery
+/** What a socket waits for, the last envelope it was looked through to, and the registered party that it is proven to be of. */
+type Listener = RelayQuery & Readonly<{ reader: PartyId | null }>
 
-/** Sockets of one session: every registered party once, with room for reconnects. */
+/** Sockets of one session: more than there are registered parties. */
 const SOCKETS_MAX = 256
 const BASE64_CHUNK = 8190
 
@@ -31,6 +32,7 @@ const STATUS: Readonly<Record<PutOutcome | RelayRefusal, number>> = {
   ENVELOPE_MALFORMED: 422,
   SENDER_UNKNOWN: 422,
   SIGNATURE_WRONG: 422,
+  PROOF_WRONG: 422,
 }
 
 const toBase64 = (bytes: Uint8Array): string => {
@@ -41,6 +43,9 @@ const toBase64 = (bytes: Uint8Array): string => {
 }
 
 const isFor = (receiver: PartyId | null, to: PartyId | null): boolean => receiver === null || to === null || receiver === to
+/** Opening id of the session that a request is about; the routes let no other path through. */
+const openIdIn = (pathname: string): Uint8Array => hexToBytes(`0x${pathname.split('/')[3] ?? ''}`)
+const listenerOf = (socket: WebSocket): Listener => socket.deserializeAttachment() as Listener
 const refuse = (status: number, code: string, more: object = {}): Response => Response.json({ code, ...more }, { status })
 
 export class SigningSession extends DurableObject<Env> {
@@ -60,7 +65,7 @@ export class SigningSession extends DurableObject<Env> {
     if (typeof query === 'string') return refuse(400, query)
     if (!pathname.endsWith('/socket')) return Response.json(this.#page(query), { headers: { 'cache-control': 'no-store' } })
     if (request.headers.get('upgrade')?.toLowerCase() !== 'websocket') return refuse(426, 'UPGRADE_REQUIRED')
-    return this.#listen(query)
+    return this.#listen(query, await this.#readerOf(request, query))
   }
 
   async #take(request: Request): Promise<Response> {
@@ -69,7 +74,8 @@ export class SigningSession extends DurableObject<Env> {
     const sender = decodeEnvelope(bytes)?.from
     const key = sender === undefined ? null : await this.#keyOf(sender)
     if (key === undefined) return refuse(503, 'CHAIN_UNREACHABLE')
-    const entry = relayEntry(bytes, () => key, nobleEnvelopeCrypto, nobleBackend)
+    const posted = { openId: openIdIn(new URL(request.url).pathname), bytes, proof: request.headers.get(PROOF_HEADER) }
+    const entry = relayEntry(posted, () => key, nobleEnvelopeCrypto, nobleBackend)
     if (typeof entry === 'string') return refuse(STATUS[entry], entry)
     const code = this.ctx.storage.transactionSync(() => this.#put(entry))
     await this.ctx.storage.sync()
@@ -143,19 +149,38 @@ export class SigningSession extends DurableObject<Env> {
     return { envelopes, next, rounds }
   }
 
-  #listen(query: RelayQuery): Response {
-    if (this.ctx.getWebSockets().length >= SOCKETS_MAX) return refuse(503, 'RELAY_FULL')
+  /** The registered party that a reader proves to be, or null: strangers may listen too. */
+  async #readerOf(request: Request, { to }: RelayQuery): Promise<PartyId | null> {
+    const proof = request.headers.get(PROOF_HEADER)
+    const key = to === null || proof === null ? null : await this.#keyOf(to)
+    if (to === null || key === null || key === undefined) return null
+    const openId = openIdIn(new URL(request.url).pathname)
+    return isProven(key, proof, openId, { kind: 'listen', party: to }, nobleEnvelopeCrypto, nobleBackend) ? to : null
+  }
+
+  #listen(query: RelayQuery, reader: PartyId | null): Response {
+    if (!this.#makeRoom(reader)) return refuse(503, 'RELAY_FULL')
     const pair = new WebSocketPair()
     this.ctx.acceptWebSocket(pair[1])
-    pair[1].serializeAttachment(query satisfies Listener)
+    pair[1].serializeAttachment({ ...query, reader } satisfies Listener)
     this.#push(pair[1])
     return new Response(null, { status: 101, webSocket: pair[0] })
+  }
+
+  /** A party comes back with one socket for another, and is never refused: there are fewer parties than sockets, so a stranger can go. */
+  #makeRoom(reader: PartyId | null): boolean {
+    const sockets = this.ctx.getWebSockets().filter(({ readyState }) => readyState === WebSocket.OPEN)
+    const own = reader === null ? undefined : sockets.find((socket) => listenerOf(socket).reader === reader)
+    const isFull = sockets.length >= SOCKETS_MAX
+    const leaving = own ?? (isFull && reader !== null ? sockets.find((socket) => listenerOf(socket).reader === null) : undefined)
+    leaving?.close(1013, 'another took this place')
+    return leaving !== undefined || !isFull
   }
 
   /** Sends a socket all it has not seen: its cursor is kept with it, so that nothing is missed or sent twice over a hibernation. */
   #push(socket: WebSocket): void {
     if (!this.#isOpen()) return
-    const { after, to } = socket.deserializeAttachment() as Listener
+    const { after, to, reader } = listenerOf(socket)
     let last = after
     for (const { cursor, receiver, bytes } of this.ctx.storage.sql.exec<Row>(
       'SELECT cursor, receiver, bytes FROM envelopes WHERE cursor > ? ORDER BY cursor',
@@ -164,7 +189,7 @@ export class SigningSession extends DurableObject<Env> {
       last = cursor
       if (isFor(receiver, to)) socket.send(concatBytes(uintBytes(cursor, 4), new Uint8Array(bytes)))
     }
-    socket.serializeAttachment({ after: last, to } satisfies Listener)
+    socket.serializeAttachment({ after: last, to, reader } satisfies Listener)
   }
 
   override webSocketMessage(socket: WebSocket): void {

@@ -5,9 +5,12 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
+import { nativeEnvelopeCrypto } from '#node/dcrm/envelope-crypto.ts'
+import type { RelayClient } from '#node/party/relay-client.ts'
 import { createRelayClient } from '#node/party/relay-client.ts'
 import { ENVELOPE_BYTES_MAX } from '#shared/dcrm/envelope.ts'
-import { envelope, hexOf, sessionId } from '#test/unit/party/relay-table.ts'
+import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
+import { envelope, hexOf, proof, sessionId } from '#test/unit/party/relay-table.ts'
 
 const ID = sessionId(0x77)
 const ends: (() => void)[] = []
@@ -19,14 +22,17 @@ afterEach(() => {
 /** A relay that answers as told and shows what it was asked. */
 async function relay(answer: (request: IncomingMessage, response: ServerResponse) => void) {
   const asked: string[] = []
+  const proofs: unknown[] = []
   const sockets: WebSocket[] = []
   const http = createServer((request, response) => {
     asked.push(`${request.method} ${request.url}`)
+    proofs.push(request.headers['fusion-proof'])
     answer(request, response)
   })
   const ws = new WebSocketServer({ server: http })
   ws.on('connection', (socket, request) => {
     asked.push(`SOCKET ${request.url}`)
+    proofs.push(request.headers['fusion-proof'])
     sockets.push(socket)
   })
   await new Promise<void>((done) => http.listen(0, '127.0.0.1', done))
@@ -36,7 +42,7 @@ async function relay(answer: (request: IncomingMessage, response: ServerResponse
     http.close()
     http.closeAllConnections()
   })
-  return { url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`, asked, sockets }
+  return { url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`, asked, proofs, sockets }
 }
 
 /** A signal that ends with the test. */
@@ -46,6 +52,12 @@ function signal(): AbortSignal {
   return stop.signal
 }
 
+/** Party 2 in the session. */
+const clientOf = (url: string, onPush?: (bytes: Uint8Array) => void, ends = signal()): RelayClient => {
+  const keys = { signSecret: new Uint8Array(32).fill(2), sealSecret: new Uint8Array(32) }
+  const session = { openId: new Uint8Array(Buffer.from(ID, 'hex')), keys, crypto: nativeEnvelopeCrypto, backend: nobleBackend }
+  return createRelayClient(url, { session, self: 2, signal: ends }, onPush)
+}
 const page = (response: ServerResponse, envelopes: readonly Uint8Array[], next: number): void => {
   const rows = envelopes.map((bytes, index) => ({ cursor: index + 1, bytes: Buffer.from(bytes).toString('base64') }))
   response.end(JSON.stringify({ envelopes: rows, next }))
@@ -60,7 +72,7 @@ describe('posting', () => {
   it('is done when the relay has the envelope or another of ours, and not when it refuses or is away', async () => {
     let status = 0
     const { url, asked } = await relay((_request, response) => response.writeHead(status).end('{}'))
-    const client = createRelayClient(`${url}/`, ID, 2, signal())
+    const client = clientOf(`${url}/`)
     for (const [code, isDone] of [
       [201, true],
       [200, true],
@@ -74,7 +86,20 @@ describe('posting', () => {
     }
     expect(new Set(asked)).toEqual(new Set([`POST /v1/sessions/${ID}/envelopes`]))
     for (const away of ['http://127.0.0.1:1', 'no address', 'http://', ''])
-      expect(await createRelayClient(away, ID, 2, signal(), () => undefined).post(envelope())).toBe(false)
+      expect(await clientOf(away, () => undefined).post(envelope())).toBe(false)
+  })
+})
+
+describe('proofs', () => {
+  it('say that an envelope is meant for this session, and who listens; a poll needs none', async () => {
+    const { url, proofs, sockets } = await relay((_request, response) => page(response, [], 0))
+    const own = envelope({ from: 2 })
+    const client = clientOf(url)
+    await client.post(own)
+    await client.read()
+    clientOf(url, () => undefined)
+    await vi.waitFor(() => expect(sockets).toHaveLength(1))
+    expect(proofs).toEqual([proof(2, 'post', ID, own), undefined, proof(2, 'listen', ID, 2)])
   })
 })
 
@@ -88,7 +113,7 @@ describe('polling', () => {
       (response) => page(response, [], 9),
     ]
     const { url, asked } = await relay((_request, response) => answers.shift()?.(response))
-    const client = createRelayClient(url, ID, 2, signal())
+    const client = clientOf(url)
     expect((await client.read()).map(hexOf)).toEqual([hexOf(envelope())])
     for (let times = 0; times < 4; times++) expect(await client.read()).toEqual([])
     const path = `GET /v1/sessions/${ID}/envelopes?after=`
@@ -100,7 +125,7 @@ describe('the socket', () => {
   it('brings envelopes by itself, so that nothing is polled, and comes back by cursor after a break', async () => {
     const got: string[] = []
     const { url, asked, sockets } = await relay((_request, response) => page(response, [envelope({ from: 3 })], 8))
-    const client = createRelayClient(url, ID, 2, signal(), (bytes) => got.push(hexOf(bytes)))
+    const client = clientOf(url, (bytes) => got.push(hexOf(bytes)))
     await vi.waitFor(() => expect(sockets).toHaveLength(1))
     sockets[0]?.send(frame(7, envelope()))
     await vi.waitFor(() => expect(got).toEqual([hexOf(envelope())]))
@@ -116,7 +141,7 @@ describe('the socket', () => {
   it('takes no frame that cannot be an envelope, and leaves a relay that sends larger ones', async () => {
     const got: string[] = []
     const { url, sockets } = await relay((_request, response) => page(response, [], 0))
-    createRelayClient(url, ID, 2, signal(), (bytes) => got.push(hexOf(bytes)))
+    clientOf(url, (bytes) => got.push(hexOf(bytes)))
     await vi.waitFor(() => expect(sockets).toHaveLength(1))
     const closed = new Promise<number>((done) => sockets[0]?.on('close', done))
     sockets[0]?.send(frame(1, new Uint8Array(0)).subarray(0, 3))
@@ -131,7 +156,7 @@ describe('the socket', () => {
   it('is given up when it falls silent, and kept while its pings are answered', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
     const { url, sockets } = await relay((_request, response) => page(response, [], 0))
-    createRelayClient(url, ID, 2, signal(), () => undefined)
+    clientOf(url, () => undefined)
     await vi.waitFor(() => expect(sockets).toHaveLength(1))
     const [socket] = sockets
     const pings: string[] = []
@@ -159,7 +184,7 @@ describe('the socket', () => {
   it('ends with its session, and is not tried again', async () => {
     const { url, sockets } = await relay((_request, response) => page(response, [], 0))
     const stop = new AbortController()
-    createRelayClient(url, ID, 2, stop.signal, () => undefined)
+    clientOf(url, () => undefined, stop.signal)
     await vi.waitFor(() => expect(sockets).toHaveLength(1))
     const closed = new Promise((done) => sockets[0]?.on('close', done))
     stop.abort()

@@ -6,18 +6,21 @@ import type { RelayServer } from '#node/party/relay-server.ts'
 import { startRelayServer } from '#node/party/relay-server.ts'
 import { RELAY_LIMITS } from '#shared/dcrm/relay.ts'
 import type { Reach } from '#test/unit/party/relay-table.ts'
-import { REGISTERED, envelope, list, post, publicKeyOf, relayBehaviour, sessionId } from '#test/unit/party/relay-table.ts'
+import { REGISTERED, envelope, hexOf, list, post, publicKeyOf, relayBehaviour, sessionId } from '#test/unit/party/relay-table.ts'
 
 const KEY = `0x${'ab'.repeat(32)}` as const
 const registered = new Map<number, Uint8Array>(REGISTERED.map((id) => [id, publicKeyOf(id)]))
 let server: RelayServer
 let nowMs = Date.now()
+/** Sessions the party of the relay is in. */
+const own = new Set<string>()
 
 beforeAll(async () => {
   server = await startRelayServer({
     host: '127.0.0.1',
     port: 0,
     keyOf: (party) => registered.get(party) ?? null,
+    isOwn: (openId) => own.has(hexOf(openId)),
     crypto: nativeEnvelopeCrypto,
     backend: createNativeBackend(),
     nowMs: () => nowMs,
@@ -57,10 +60,27 @@ describe('the relay of a party', () => {
     expect((await reach(`/v1/sessions/${sessionId(1)}/envelopes`, { method: 'DELETE' })).status).toBe(405)
   })
 
-  it('keeps a bounded number of sessions', async () => {
+  const isKept = async (seed: number): Promise<boolean> => (await list(reach, sessionId(seed))).envelopes.length > 0
+
+  it('keeps 256 sessions: for one more the oldest goes that this party is not in, and its own oldest when it is in all', async () => {
     nowMs += RELAY_LIMITS.lifetimeMs + 1
-    for (let seed = 0; seed < 256; seed++) expect((await post(reach, sessionId(0x1000 + seed), envelope()))[0]).toBe(201)
-    expect(await post(reach, sessionId(0x2000), envelope())).toEqual([503, 'RELAY_FULL'])
-    expect(await post(reach, sessionId(0x1000), envelope())).toEqual([200, 'SAME'])
+    const seeds = Array.from({ length: 256 }, (_, index) => 0x1000 + index)
+    for (const seed of seeds) expect((await post(reach, sessionId(seed), envelope()))[0]).toBe(201)
+    for (const seed of [0x1000, 0x1001, 0x1003]) own.add(sessionId(seed))
+    expect(await post(reach, sessionId(0x2000), envelope())).toEqual([201, 'STORED'])
+    expect(await post(reach, sessionId(0x2001), envelope())).toEqual([201, 'STORED'])
+    expect(await Promise.all([0x1000, 0x1001, 0x1002, 0x1003, 0x1004, 0x1005, 0x2000, 0x2001].map(isKept))).toEqual([
+      true,
+      true,
+      false,
+      true,
+      false,
+      true,
+      true,
+      true,
+    ])
+    for (const seed of [...seeds, 0x2000, 0x2001]) own.add(sessionId(seed))
+    expect(await post(reach, sessionId(0x2002), envelope())).toEqual([201, 'STORED'])
+    expect(await Promise.all([0x1000, 0x1001, 0x2002].map(isKept))).toEqual([false, true, true])
   })
 })

@@ -1,10 +1,12 @@
 /** What every relay does, whoever serves it: one table for the edge's object and for the one in a party. @module */
+import { concatBytes } from '#shared/bytes.ts'
 import { nobleEnvelopeCrypto } from '#shared/dcrm/envelope-crypto.ts'
 import type { UnsignedEnvelope } from '#shared/dcrm/envelope.ts'
 import { ENVELOPE_BYTES_MAX, ENVELOPE_PAYLOAD_MAX, encodeEnvelope, envelopeDigest } from '#shared/dcrm/envelope.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
 import { RELAY_LIMITS } from '#shared/dcrm/relay.ts'
 import { ed25519 } from '@noble/curves/ed25519.js'
+import { sha256 } from '@noble/hashes/sha2.js'
 import { expect, it } from 'vitest'
 
 /** Registered parties; 9 is a stranger with a key of its own. */
@@ -34,6 +36,16 @@ export function envelope(change: Partial<UnsignedEnvelope> = {}, signer = change
   return encodeEnvelope({ ...unsigned, signature })
 }
 
+/** Text of the proof header by docs/dcrm.md: a signature over SHA-256 of tag, session and what is claimed, each after its length. */
+export function proof(signer: number, tag: 'post' | 'listen', id: string, claimed: Uint8Array | number): string {
+  const number = (value: number, length: number): Uint8Array =>
+    Uint8Array.from({ length }, (_, index) => (length - index > 4 ? 0 : value >>> (8 * (length - index - 1))))
+  const session = Uint8Array.from(id.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16))
+  const items = [new TextEncoder().encode(`FUSION-DCRM/v1/${tag}`), session, typeof claimed === 'number' ? number(claimed, 8) : claimed]
+  const message = sha256(concatBytes(...items.flatMap((item) => [number(item.length, 4), item])))
+  return hexOf(ed25519.sign(message, secretOf(signer)))
+}
+
 export type Page = {
   envelopes: { cursor: number; round: number; kind: string; from: number; bytes: string }[]
   next: number
@@ -42,12 +54,17 @@ export type Page = {
 /** How a test reaches a relay: `fetch` with a path for one that it serves. */
 export type Reach = (path: string, init?: RequestInit) => Promise<Response>
 
-/** Leaves an envelope: status and code of the answer. */
-export async function post(reach: Reach, id: string, bytes: Uint8Array): Promise<readonly [number, string]> {
+/** Leaves an envelope with its sender's proof, or another, or null for none: status and code of the answer. */
+export async function post(
+  reach: Reach,
+  id: string,
+  bytes: Uint8Array,
+  proven: string | null = proof(bytes[41] ?? 1, 'post', id, bytes),
+): Promise<readonly [number, string]> {
   const response = await reach(`/v1/sessions/${id}/envelopes`, {
     method: 'POST',
     body: Uint8Array.from(bytes),
-    headers: { 'content-type': 'application/octet-stream' },
+    headers: { 'content-type': 'application/octet-stream', ...(proven === null ? {} : { 'fusion-proof': proven }) },
   })
   return [response.status, ((await response.json()) as { code: string }).code]
 }
@@ -117,6 +134,29 @@ export function relayBehaviour(reach: Reach): void {
     bent[100] = (bent[100] ?? 0) ^ 1
     expect(await post(reach, id, bent)).toEqual([422, 'SIGNATURE_WRONG'])
     expect(await list(reach, id)).toEqual({ envelopes: [], next: 0, rounds: [] })
+  })
+
+  it('refuses an envelope that its sender does not mean for this session, and counts it against nobody', async () => {
+    const [id, other] = [sessionId(0x10a), sessionId(0x10b)]
+    const [first, second] = [envelope({ payload: new Uint8Array(100) }), envelope({ seq: 1 })]
+    expect(await post(reach, id, first)).toEqual([201, 'STORED'])
+    const good = proof(1, 'post', other, first)
+    const wrong = [
+      null,
+      '',
+      'x'.repeat(128),
+      good.toUpperCase(),
+      good.slice(2),
+      `${good}00`,
+      `0x${good.slice(2)}`,
+      proof(1, 'post', id, first),
+      proof(1, 'post', other, second),
+      proof(2, 'post', other, first),
+      proof(1, 'listen', other, first),
+    ]
+    for (const proven of wrong) expect([proven, await post(reach, other, first, proven)]).toEqual([proven, [422, 'PROOF_WRONG']])
+    expect(await list(reach, other)).toEqual({ envelopes: [], next: 0, rounds: [] })
+    expect(await post(reach, other, first, good)).toEqual([201, 'STORED'])
   })
 
   it('refuses queries and paths of another form', async () => {
