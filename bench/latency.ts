@@ -24,11 +24,11 @@ const WATCH_EVERY_MS = 25
 const PAGE = 200
 
 /** When a validator first showed a block, and first showed it as final. */
-type Seen = Map<number, { timeMs: number; headMs: number | null; finalMs: number | null }>
+export type Seen = Map<number, { timeMs: number; headMs: number | null; finalMs: number | null }>
 type Points = Readonly<Record<'head' | 'finalized', Readonly<{ number: number }>>>
 
 /** Watches one validator until told to stop. */
-async function watch(url: string, seen: Seen, stop: AbortSignal): Promise<void> {
+export async function watch(url: string, seen: Seen, stop: AbortSignal): Promise<void> {
   const first = (await callRpc(url, 'fusion_finality')) as Points
   let head = first.head.number
   let final = first.finalized.number

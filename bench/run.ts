@@ -1,6 +1,7 @@
-/** `npm run bench`: a whole development network, or threshold signing alone. Prints tables and, last, one line of JSON. @module */
+/** `npm run bench`: a whole development network, threshold signing alone, or both together. Prints tables and, last, one line of JSON. @module */
 import { parseArgs } from 'node:util'
 import { attachDevnet, startDevnet } from './devnet.ts'
+import { measureKeyLoad } from './keys.ts'
 import { measureLatency } from './latency.ts'
 import { measureThroughput } from './load.ts'
 import { machine, run, wholeNumber } from './script.ts'
@@ -10,10 +11,11 @@ const HELP = `Measures a running development network: transactions per second, a
 
 usage: npm run bench -- [options]
        npm run bench -- signing [--keys N] [--count N]
+       npm run bench -- keys [--seconds N]
 
   --start          start a new network with the demonstration on free ports, and stop it afterwards
   --count N        transactions of each kind [2000]
-  --seconds N      how long latencies are watched [60]
+  --seconds N      how long latencies are watched [60]; keys: each phase, on a network of its own
   --keys N         signing: keys of each size and scheme [3]; with --count N signatures by each [10]
   --help           this text
 
@@ -36,7 +38,7 @@ async function main(): Promise<void> {
     return
   }
   const [command, ...rest] = positionals
-  if (rest.length > 0 || (command !== undefined && command !== 'signing'))
+  if (rest.length > 0 || (command !== undefined && command !== 'signing' && command !== 'keys'))
     throw new Error(`nothing is measured by "${positionals.join(' ')}"`)
   if (command === 'signing') {
     measureSigning(wholeNumber(values.keys, 'keys', 1), wholeNumber(values.count ?? '10', 'count', 1))
@@ -45,6 +47,15 @@ async function main(): Promise<void> {
   const count = wholeNumber(values.count ?? '2000', 'count', 1)
   const seconds = wholeNumber(values.seconds, 'seconds', 1)
   const before = machine()
+  if (command === 'keys') {
+    const devnet = await startDevnet({ withDemo: false })
+    try {
+      console.info(JSON.stringify({ bench: 'keys', ...before, phases: await measureKeyLoad(devnet, seconds) }))
+    } finally {
+      await devnet.stop()
+    }
+    return
+  }
   const started = values.start ? await startDevnet({ withDemo: true }) : null
   try {
     const network = started ?? (await attachDevnet())
