@@ -37,7 +37,7 @@ function stockOf({ told }: Asked, key: Hash | null): number | null {
   return Object.values(told.presignatures).reduce((sum, count) => sum + count, 0)
 }
 
-const PARTY_HEAD = ['party', 'absences', 'excluded', 'starts', 'presignatures', 'sessions', 'relay']
+const PARTY_HEAD = ['party', 'absences', 'excluded', 'lease', 'presignatures', 'sessions', 'relay']
 function partyTable(parties: readonly Asked[], key: Hash | null): string {
   const rows = parties.map((party) => [
     String(party.id),

@@ -1,6 +1,6 @@
 /** What a party reads of the chain, pinned to one finalised block, and the transactions it sends. @module */
 import type { Account, Chain, PublicClient, Transport, WalletClient } from 'viem'
-import { createPublicClient, createWalletClient, defineChain, http } from 'viem'
+import { createPublicClient, createWalletClient, defineChain, encodeAbiParameters, http, keccak256 } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { allPages } from '#node/party/pages.ts'
 import { keyManagerAbi } from '#shared/api/abi/key-manager.ts'
@@ -94,6 +94,8 @@ export class ChainView {
   readonly account: Address
   readonly #boards = new Map<Height, Board>()
   #heartbeatBlocks: number | null = null
+  /** Two transactions at once would take the same number. */
+  #submitting: Promise<unknown> = Promise.resolve()
   readonly #headers = new Map<Height, ProvenRandomness>()
 
   constructor(rpcUrl: string, chainId: number, operatorKey: Hex) {
@@ -189,14 +191,19 @@ export class ChainView {
   async send(functionName: string, args: readonly unknown[], valueWei = 0n): Promise<string | null> {
     const call = { address: KEY_MANAGER, abi: keyManagerAbi, functionName, args, value: valueWei, account: this.#writer.account } as never
     try {
-      await this.#reader.simulateContract(call)
-      // What a call costs depends on who came first: the last confirmation does the work of all.
-      const hash = await this.#writer.writeContract({ ...(call as object), gas: CALL_GAS } as never)
-      const receipt = await this.#reader.waitForTransactionReceipt({ hash, pollingInterval: 400, timeout: 60_000 })
+      const submitted = this.#submitting.then(() => this.#submit(call))
+      this.#submitting = submitted.catch(() => undefined)
+      const receipt = await this.#reader.waitForTransactionReceipt({ hash: await submitted, pollingInterval: 400, timeout: 60_000 })
       return receipt.status === 'success' ? null : 'REVERTED'
     } catch (cause) {
       return refusalOf(cause)
     }
+  }
+
+  async #submit(call: never): Promise<Hash> {
+    await this.#reader.simulateContract(call)
+    // What a call costs depends on who came first: the last confirmation does the work of all.
+    return this.#writer.writeContract({ ...(call as object), gas: CALL_GAS } as never)
   }
 }
 
@@ -205,4 +212,10 @@ function refusalOf(cause: unknown): string {
   const text = cause instanceof Error ? cause.message : String(cause)
   const named = /Error: (\w+)\(\)/.exec(text)?.[1]
   return named ?? (text.split('\n')[0] ?? 'UNKNOWN').slice(0, 200)
+}
+
+/** Name of a heartbeat's session: keccak256(abi.encode(key, epoch)). */
+export function heartbeatName(key: Hash, epoch: number): Hash {
+  const encoded = encodeAbiParameters([{ type: 'bytes32' }, { type: 'uint64' }], [key, BigInt(epoch)])
+  return keccak256(encoded)
 }

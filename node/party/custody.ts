@@ -5,10 +5,10 @@
  */
 import { randomBytes } from 'node:crypto'
 import { decodeShare, encodeShare } from '#node/party/share-codec.ts'
-import type { Vault } from '#node/party/vault.ts'
+import type { Vault, VaultWrite } from '#node/party/vault.ts'
 import { nativeEnvelopeCrypto } from '#node/dcrm/envelope-crypto.ts'
 import { publicBytesOf } from '#node/crypto-native.ts'
-import { bytesToHex, hexToBytes } from '#shared/bytes.ts'
+import { bytesToHex, equalBytes, hexToBytes } from '#shared/bytes.ts'
 import type { PairState } from '#shared/dcrm/pair-setup.ts'
 import { decodePairState, encodePairState } from '#shared/dcrm/pair-setup.ts'
 import type { OwnKeys } from '#shared/dcrm/session-types.ts'
@@ -19,11 +19,15 @@ import type { Hash, Hex } from '#shared/types.ts'
 /** Long-term keys of a party. */
 export type PartyIdentity = Readonly<{ keys: OwnKeys; /** Ed25519. */ signKey: Hex; /** X25519. */ sealKey: Hex }>
 
-/** Names this process among all that ever held the shares, and counts its starts. */
+/** Names one start of a process among all that ever held the shares; the generation rises with every start and with what must not be forgotten. */
 export type Lease = Readonly<{ instanceId: Hash; generation: bigint }>
+/** A key in one epoch with the digest its members confirmed on chain. */
+export type KeyVersion = Readonly<{ id: Hash; epoch: number; digest: Hash }>
 
 export class Custody {
   readonly #vault: Vault
+  /** Peers shut out in this process, even if the store cannot keep it. */
+  readonly #shutOut = new Set<string>()
 
   constructor(vault: Vault) {
     this.#vault = vault
@@ -41,34 +45,61 @@ export class Custody {
     return { keys, signKey, sealKey: bytesToHex(nativeEnvelopeCrypto.agreementKey(keys.sealSecret)) }
   }
 
-  /** The next lease of this store: the same instance, one start later. */
-  nextLease(): Lease {
-    const stored = this.#vault.get('lease')
-    const instance = stored === null ? new Uint8Array(randomBytes(32)) : stored.slice(0, 32)
-    const generation = stored === null ? 1n : new DataView(stored.slice(32).buffer).getBigUint64(0) + 1n
-    const next = new Uint8Array(40)
-    next.set(instance)
-    new DataView(next.buffer).setBigUint64(32, generation)
-    this.#vault.write([{ name: 'lease', value: next }])
-    return { instanceId: bytesToHex(instance), generation }
+  /** Whether this is the network the store has been used in; the first one it is asked about is. */
+  isOfNetwork(genesisHash: Hash): boolean {
+    const stored = this.#vault.get('network')
+    if (stored === null) this.#vault.write([{ name: 'network', value: hexToBytes(genesisHash) }])
+    return stored === null || bytesToHex(stored) === genesisHash
   }
 
-  /** A share of an epoch, or null. `operation` tells apart attempts that ended at this party and not elsewhere. */
-  share(key: Hash, epoch: number): KeyShare | null {
-    const stored = this.#vault.get(shareName(key, epoch))
+  /** The newest lease of this store, or null before the first. */
+  lease(): Lease | null {
+    const stored = this.#vault.get('lease')
+    if (stored === null) return null
+    return { instanceId: bytesToHex(stored.slice(0, 32)), generation: new DataView(stored.slice(32).buffer).getBigUint64(0) }
+  }
+
+  /** The lease of a new start. */
+  nextLease(): Lease {
+    const next = { instanceId: bytesToHex(new Uint8Array(randomBytes(32))), generation: (this.lease()?.generation ?? 0n) + 1n }
+    this.#vault.write([leaseWrite(next)])
+    return next
+  }
+
+  /** The same start, one generation later: copies of the store made before are older than what the chain will know. */
+  #olderCopies(): readonly VaultWrite[] {
+    const lease = this.lease()
+    return lease === null ? [] : [leaseWrite({ ...lease, generation: lease.generation + 1n })]
+  }
+
+  /** Makes every copy of the store made until now an old one. */
+  outdateCopies(): void {
+    this.#vault.write(this.#olderCopies())
+  }
+
+  /** The share of a key as its members confirmed it, or null. */
+  share({ id, epoch, digest }: KeyVersion): KeyShare | null {
+    const stored = this.#vault.get(shareName(id, epoch, digest))
     return stored === null ? null : decodeShare(stored)
   }
 
-  /** Stores a share that is to become the key's once all have confirmed it. */
-  putShare(key: Hash, share: KeyShare): void {
-    this.#vault.write([{ name: shareName(key, share.publicKey.epoch), value: encodeShare(share) }])
+  /** Stores a share that is to become the key's once all have confirmed its digest on chain; shares of other attempts stay beside it. */
+  putShare(key: Hash, digest: Hash, share: KeyShare): void {
+    this.#vault.write([{ name: shareName(key, share.publicKey.epoch, digest), value: encodeShare(share) }, ...this.#olderCopies()])
   }
 
-  /** Forgets shares and pair states of all epochs below `epoch`. */
-  dropBefore(key: Hash, epoch: number): void {
-    const old = [...this.#vault.names(`share/${key}/`), ...this.#vault.names(`pair/${key}/`)].filter(
-      (name) => Number(name.split('/')[2]) < epoch,
-    )
+  /**
+   * Forgets what the chain has made worthless: shares of older epochs and of attempts that came to nothing, and old pair states. `isOpen` says that
+   * the holders are changing now. A member without its share of this version keeps what it has.
+   */
+  dropStale(key: KeyVersion, isMember: boolean, isOpen: boolean): void {
+    if (isMember && this.share(key) === null) return
+    const stale = (name: string): boolean => {
+      const [kind, , epoch, rest] = name.split('/')
+      if (Number(epoch) > key.epoch) return !isOpen
+      return !isMember || Number(epoch) < key.epoch || (kind === 'share' && rest !== key.digest)
+    }
+    const old = [...this.#vault.names(`share/${key.id}/`), ...this.#vault.names(`pair/${key.id}/`)].filter(stale)
     if (old.length > 0) this.#vault.write(old.map((name) => ({ name, value: null })))
   }
 
@@ -94,23 +125,51 @@ export class Custody {
     this.#vault.write([{ name: `joined/${bytesToHex(openId)}`, value: new Uint8Array(1) }])
   }
 
-  /** Durable before anything else happens: the pair is shut out of every later session of the epoch. */
+  /** Durable before anything else happens: the pair is shut out of every later session of the epoch, and what a probe could ask about is gone. */
   dispute(key: Hash, epoch: number, accused: PartyId, code: string): void {
-    this.#vault.write([{ name: `dispute/${key}/${epoch}/${accused}`, value: new TextEncoder().encode(code) }])
+    const name = disputeName(key, epoch, accused)
+    this.#shutOut.add(name)
+    this.#vault.write([
+      { name, value: new TextEncoder().encode(code) },
+      { name: pairName(key, epoch, accused), value: null },
+      ...this.#olderCopies(),
+    ])
   }
 
   /** Parties this one has accused in an epoch, with the code of the reason. */
   disputes(key: Hash, epoch: number): readonly Readonly<{ accused: PartyId; code: string }>[] {
-    const prefix = `dispute/${key}/${epoch}/`
+    const prefix = disputeName(key, epoch, '')
     return this.#vault.names(prefix).map((name) => ({
       accused: Number(name.slice(prefix.length)),
       code: new TextDecoder().decode(this.#vault.get(name) ?? new Uint8Array(0)),
     }))
   }
+
+  /** Whether this party has accused any of these in an epoch. */
+  hasDisputed(key: Hash, epoch: number, parties: readonly PartyId[]): boolean {
+    const names = parties.map((party) => disputeName(key, epoch, party))
+    return names.some((name) => this.#shutOut.has(name) || this.#vault.get(name) !== null)
+  }
+
+  /** Whether a presignature and its r′ are for this use, and from now on for no other. */
+  claimNonce(psid: Uint8Array, r: bigint, use: Uint8Array): boolean {
+    const names = [`nonce/${bytesToHex(psid)}`, `nonce/${r.toString(16)}`]
+    const isTaken = names.some((name) => !equalBytes(this.#vault.get(name) ?? use, use))
+    if (!isTaken) this.#vault.write(names.map((name) => ({ name, value: use })))
+    return !isTaken
+  }
 }
 
-const shareName = (key: Hash, epoch: number): string => `share/${key}/${epoch}`
+function leaseWrite({ instanceId, generation }: Lease): VaultWrite {
+  const value = new Uint8Array(40)
+  value.set(hexToBytes(instanceId))
+  new DataView(value.buffer).setBigUint64(32, generation)
+  return { name: 'lease', value }
+}
+
+const shareName = (key: Hash, epoch: number, digest: Hash): string => `share/${key}/${epoch}/${digest}`
 const pairName = (key: Hash, epoch: number, peer: PartyId): string => `pair/${key}/${epoch}/${peer}`
+const disputeName = (key: Hash, epoch: number, accused: PartyId | ''): string => `dispute/${key}/${epoch}/${accused}`
 
 /** 32 bytes of a hash. */
 export const rawHash = (hash: Hash): Uint8Array => hexToBytes(hash)

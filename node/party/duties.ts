@@ -84,7 +84,7 @@ function partiesOf({ kind, members, dealers, lost }: ChainOperation): readonly P
 export function setupDuties(board: Board, self: PartyId, custody: Custody): readonly SetupDuty[] {
   return board.keys.flatMap((key): SetupDuty[] => {
     if (key.state !== KEY_ACTIVE || SCHEMES[key.scheme] !== 'ecdsa' || !key.members.includes(self)) return []
-    if (custody.share(key.id, key.epoch) === null) return []
+    if (custody.share(key) === null) return []
     const attempt = Math.floor(board.height / ATTEMPT_BLOCKS)
     const accused = custody.disputes(key.id, key.epoch).map((dispute) => dispute.accused)
     return key.members
@@ -173,7 +173,7 @@ export function stockDuties(
 ): readonly StockDuty[] {
   const attempt = stockHeight(board) / ATTEMPT_BLOCKS
   return board.keys.flatMap((key): StockDuty[] => {
-    if (key.state !== KEY_ACTIVE || SCHEMES[key.scheme] !== 'ecdsa' || custody.share(key.id, key.epoch) === null) return []
+    if (key.state !== KEY_ACTIVE || SCHEMES[key.scheme] !== 'ecdsa' || custody.share(key) === null) return []
     const name = hashItems(backend, 'stock', rawHash(key.id), key.epoch)
     const set = signingSetOf(backend, board, key, { randomness: rawHash(randomness), requestId: name, attempt })
     if (set === null || !set.includes(self) || stock(key, set) >= STOCK_PER_SET || stock(key, null) >= STOCK_PER_KEY) return []

@@ -1,8 +1,8 @@
 /** A party in a process of its own. @module */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { lockDataDir } from '#node/data-lock.ts'
 import { createLogger } from '#node/log.ts'
+import { lineOf } from '#node/party/enrolment.ts'
 import { runParty } from '#node/party/party.ts'
 import { PARTY_HELP, readPartySettings } from '#node/party/settings.ts'
 import { runMain } from '#node/run-main.ts'
@@ -19,7 +19,6 @@ async function main(): Promise<number> {
   }
   mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 })
   const log = createLogger('party', 'info', join(settings.dataDir, 'party.log'))
-  const lock = await lockDataDir(settings.dataDir)
   const stop = new AbortController()
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => stop.abort())
   try {
@@ -27,10 +26,8 @@ async function main(): Promise<number> {
     return 0
   } catch (cause) {
     if (stop.signal.aborted) return 0
-    log.error('party-failed', { cause: cause instanceof Error ? cause.message : String(cause) })
+    log.error('party-failed', { cause: lineOf(cause) })
     return cause instanceof DecodeError ? EXIT_SETTINGS : EXIT_FAILED
-  } finally {
-    await lock.release()
   }
 }
 

@@ -3,13 +3,15 @@
  * validator for the chain and nobody for anything else. Source: docs/dcrm.md, persistence; paper 3.4.3, 3.5.
  * @module
  */
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { lockDataDir } from '#node/data-lock.ts'
 import { nativeEnvelopeCrypto } from '#node/dcrm/envelope-crypto.ts'
 import { createNativeBackend } from '#node/dcrm/native-backend.ts'
 import type { Logger } from '#node/log.ts'
 import type { Board, ChainKey } from '#node/party/chain-view.ts'
-import { ChainView, KEY_ACTIVE } from '#node/party/chain-view.ts'
+import { ChainView, KEY_ACTIVE, heartbeatName } from '#node/party/chain-view.ts'
 import { Custody } from '#node/party/custody.ts'
 import type { Duty } from '#node/party/duties.ts'
 import {
@@ -24,25 +26,24 @@ import {
   stockHeight,
   turnOf,
 } from '#node/party/duties.ts'
+import type { Seat } from '#node/party/enrolment.ts'
+import { enrol, lineOf } from '#node/party/enrolment.ts'
+import { isOwnDuty, standingOf } from '#node/party/lease.ts'
 import { Presignatures } from '#node/party/presignatures.ts'
 import type { DutyEnd, ProtocolParts } from '#node/party/protocols.ts'
 import { perform } from '#node/party/protocols.ts'
 import { startRelayServer } from '#node/party/relay-server.ts'
 import { relaysOf } from '#node/party/relays.ts'
 import { encodePublicKey } from '#node/party/share-codec.ts'
+import { Restarts, isUsable } from '#node/party/usability.ts'
 import { openVault } from '#node/party/vault.ts'
 import { hexToBytes, bytesToHex } from '#shared/bytes.ts'
-import { nobleSuite } from '#shared/crypto/noble.ts'
 import { ATTEMPT_BLOCKS } from '#shared/dcrm/digest.ts'
 import { encodeEvidence } from '#shared/dcrm/evidence.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 import { DecodeError } from '#shared/fault.ts'
 import type { Hash, Hex } from '#shared/types.ts'
-import { encodeAbiParameters } from 'viem'
 
-const FSN = 10n ** 18n
-/** Bond of a party that registers itself. */
-const BOND_WEI = 10n * FSN
 const POLL_MS = 1000
 /** How long whoever comes later in turn waits before it does what the first should have done. */
 const TURN_MS = 6000
@@ -63,11 +64,24 @@ export type PartySettings = Readonly<{
   port: number
 }>
 
-/** Lease refused: this store is older than the one that last spoke for the party. */
-export const LEASE_REFUSED = 'LEASE_REFUSED'
-
-/** Runs until the signal. @throws {DecodeError} PASSPHRASE_WRONG, LEASE_REFUSED */
+/** Runs until the signal. @throws {DecodeError} DATA_DIR_IN_USE, DATA_DIR_UNLOCKED, PASSPHRASE_WRONG, NETWORK_DIFFERS, LEASE_REFUSED, LEASE_LOST */
 export async function runParty(settings: PartySettings, log: Logger, signal: AbortSignal): Promise<void> {
+  mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 })
+  const lock = await lockDataDir(settings.dataDir)
+  try {
+    if (!lock.isHeld)
+      throw new DecodeError(
+        'DATA_DIR_UNLOCKED',
+        settings.dataDir,
+        'expected a folder that can be locked: a shorter path, on a system with local sockets',
+      )
+    await runOver(settings, log, signal)
+  } finally {
+    await lock.release()
+  }
+}
+
+async function runOver(settings: PartySettings, log: Logger, signal: AbortSignal): Promise<void> {
   const vault = openVault(join(settings.dataDir, 'custody'), settings.passphrase)
   const stock = openVault(join(settings.dataDir, 'presignatures'), settings.passphrase)
   const party = new Party(settings, log, signal, new Custody(vault), stock)
@@ -93,6 +107,9 @@ class Party {
   readonly #firstSeen = new Map<string, number>()
   /** What the chain is still to be told, by name: sent again until the board shows it or has no use for it. */
   readonly #outbox = new Map<string, Outgoing>()
+  readonly #restarts = new Restarts()
+  /** Ends all sessions when this process does not speak for the party any more. */
+  readonly #stop = new AbortController()
   #board: Board | null = null
   #signKeys = new Map<PartyId, Uint8Array>()
 
@@ -102,7 +119,7 @@ class Party {
     this.#signal = signal
     this.#custody = custody
     this.#chain = new ChainView(settings.rpcUrl, settings.chainId, settings.operatorKey)
-    this.#presignatures = new Presignatures(stock, this.#backend)
+    this.#presignatures = new Presignatures(stock, custody, this.#backend, Date.now)
   }
 
   async run(): Promise<void> {
@@ -115,17 +132,27 @@ class Party {
       backend: this.#backend,
       nowMs: Date.now,
       publicKeyOf: (key, epoch) => {
-        const share = this.#custody.share(key, epoch)
+        const version = this.#board?.keys.find((each) => each.id === key && each.epoch === epoch)
+        const share = version === undefined ? null : this.#custody.share(version)
         return share === null ? null : encodePublicKey(share.publicKey)
       },
       status: () => this.#status(),
     })
     try {
-      const self = await this.#register(relay.url)
-      const genesisHash = await this.#chain.genesisHash()
-      this.#log.info('party-ready', { party: self, account: this.#chain.account, relay: relay.url })
-      await this.#follow(self, genesisHash)
+      const seat = await enrol({
+        chain: this.#chain,
+        custody: this.#custody,
+        presignatures: this.#presignatures,
+        log: this.#log,
+        signal: this.#signal,
+        dataDir: this.#settings.dataDir,
+        relayUrl: relay.url,
+        pollMs: POLL_MS,
+      })
+      this.#log.info('party-ready', { party: seat.self, account: this.#chain.account, relay: relay.url })
+      await this.#follow(seat, relay.url)
     } finally {
+      this.#stop.abort()
       await relay.close()
     }
   }
@@ -138,110 +165,91 @@ class Party {
     return { party, finalHeight: this.#board?.height ?? null, presignatures, sessions: [...this.#running] }
   }
 
-  /** Waits for the chain, registers once, renews the lease at every start. */
-  async #register(relayUrl: string): Promise<PartyId> {
-    const { signKey, sealKey } = this.#custody.identity()
-    for (;;) {
-      this.#signal.throwIfAborted()
-      try {
-        const board = await this.#chain.board(await this.#chain.finalHeight())
-        const known = board.parties.find(({ account }) => account === this.#chain.account)
-        if (known === undefined) {
-          const refusal = await this.#chain.send('registerParty', [signKey, sealKey, relayUrl], BOND_WEI)
-          if (refusal !== null && refusal !== 'AlreadyRegistered') this.#log.warn('register-refused', { refusal })
-        } else if (known.signKey !== signKey) {
-          throw new DecodeError(
-            LEASE_REFUSED,
-            this.#settings.dataDir,
-            'expected the store that registered this account, got another identity',
-          )
-        } else {
-          await this.#renewLease(relayUrl)
-          return known.id
-        }
-      } catch (cause) {
-        if (cause instanceof DecodeError) throw cause
-        this.#log.debug('chain-away', { cause: cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause) })
-      }
-      await sleep(POLL_MS, undefined, { signal: this.#signal })
-    }
-  }
-
-  async #renewLease(relayUrl: string): Promise<void> {
-    const { instanceId, generation } = this.#custody.nextLease()
-    const refusal = await this.#chain.send('renewLease', [instanceId, generation, relayUrl])
-    if (refusal === 'LeaseNotNewer')
-      throw new DecodeError(
-        LEASE_REFUSED,
-        this.#settings.dataDir,
-        `expected a generation above the chain's, got ${generation}: an older copy of this store, or a second process, spoke for this party`,
-      )
-    if (refusal !== null) throw new Error(`lease not renewed: ${refusal}`)
-    // What another copy of the store may have used must never be used here.
-    if (generation > 1n) this.#presignatures.destroy(() => true, Date.now())
-  }
-
-  async #follow(self: PartyId, genesisHash: Hash): Promise<void> {
+  async #follow(seat: Seat, relayUrl: string): Promise<void> {
     let seen = -1
     while (!this.#signal.aborted) {
       try {
         const height = await this.#chain.finalHeight()
-        if (height !== seen || this.#running.size > 0 || this.#outbox.size > 0) {
+        // A final chain does not shrink; a node that shows less than before is behind, and nothing is begun on its word.
+        if (height > seen || (height === seen && (this.#running.size > 0 || this.#outbox.size > 0))) {
           const board = await this.#chain.board(height)
           seen = height
           this.#board = board
           this.#signKeys = new Map(board.parties.map(({ id, signKey }) => [id, hexToBytes(signKey)]))
-          await this.#dispatch(board, self, genesisHash)
+          this.#keepLease(board, seat, relayUrl)
+          await this.#dispatch(board, seat)
         }
       } catch (cause) {
-        this.#log.debug('poll-failed', { cause: cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause) })
+        if (cause instanceof DecodeError && cause.code === 'LEASE_LOST') throw cause
+        this.#log.debug('poll-failed', { cause: lineOf(cause) })
       }
       await sleep(POLL_MS, undefined, { signal: this.#signal }).catch(() => undefined)
     }
   }
 
-  async #dispatch(board: Board, self: PartyId, genesisHash: Hash): Promise<void> {
-    this.#settle(board)
+  /** @throws {DecodeError} LEASE_LOST when another process speaks for this party: then this one says no more */
+  #keepLease(board: Board, { self }: Seat, relayUrl: string): void {
+    const lease = this.#custody.lease()
+    const row = board.parties.find(({ id }) => id === self)
+    if (lease === null || row === undefined) return
+    const standing = standingOf(lease, row)
+    if (standing === 'lost')
+      throw new DecodeError('LEASE_LOST', this.#settings.dataDir, 'expected to speak for this party, got another process that does')
+    if (standing === 'behind')
+      this.#outbox.set('lease', {
+        notBeforeMs: this.#outbox.get('lease')?.notBeforeMs ?? 0,
+        isWanted: (now) => now.parties.some(({ id, generation }) => id === self && generation < lease.generation),
+        send: () => this.#chain.send('renewLease', [lease.instanceId, lease.generation, relayUrl]),
+      })
+  }
+
+  async #dispatch(board: Board, seat: Seat): Promise<void> {
+    const { self } = seat
+    this.#settle(board, self)
     this.#tell(board)
     this.#seatOperations(board, self)
-    for (const duty of operationDuties(board, self)) this.#begin(duty, board, self, genesisHash, null)
-    for (const duty of setupDuties(board, self, this.#custody)) this.#begin(duty, board, self, genesisHash, null)
-    await this.#fillStock(board, self, genesisHash)
+    for (const duty of operationDuties(board, self)) this.#begin(duty, board, seat, null)
+    for (const duty of setupDuties(board, self, this.#custody)) this.#begin(duty, board, seat, null)
+    await this.#fillStock(board, seat)
     for (const awaited of awaitedSignatures(board, self, heartbeatName)) {
       const proven = await this.#chain.randomness(awaited.openingHeight)
       const beginning = await this.#chain.board(attemptStart(awaited))
       const duty = signingDuty(this.#backend, beginning, self, awaited, proven.randomness)
-      if (duty !== null) this.#begin(duty, board, self, genesisHash, proven.randomness)
+      if (duty !== null) this.#begin(duty, board, seat, proven.randomness)
     }
   }
 
-  async #fillStock(board: Board, self: PartyId, genesisHash: Hash): Promise<void> {
+  async #fillStock(board: Board, seat: Seat): Promise<void> {
+    const { self } = seat
     const hasEcdsa = board.keys.some(
       ({ state, scheme, members }) => state === KEY_ACTIVE && SCHEMES[scheme] === 'ecdsa' && members.includes(self),
     )
     if (!hasEcdsa || this.#running.size > 0) return
     const { randomness } = await this.#chain.randomness(stockHeight(board))
     const duties = stockDuties(this.#backend, board, self, this.#custody, randomness, (key, set) => this.#stockOf(key, set))
-    for (const duty of duties) this.#begin(duty, board, self, genesisHash, null)
+    for (const duty of duties) this.#begin(duty, board, seat, null)
   }
 
   #stockOf(key: ChainKey, set: readonly PartyId[] | null): number {
-    const share = this.#custody.share(key.id, key.epoch)
+    const share = this.#custody.share(key)
     return share === null ? 0 : this.#presignatures.stock(share.publicKey.keyId, key.epoch, set).length
   }
 
-  /** Forgets what newer final epochs have made worthless, and tells the chain disputes it does not know. */
-  #settle(board: Board): void {
+  /** Forgets what the final chain has made worthless, and tells it disputes it does not know. */
+  #settle(board: Board, self: PartyId): void {
     for (const key of board.keys) {
-      if (key.state !== KEY_ACTIVE) continue
-      const share = this.#custody.share(key.id, key.epoch)
-      if (share !== null && this.#running.size === 0) this.#custody.dropBefore(key.id, key.epoch)
+      const isOpen = board.operations.some((operation) => operation.key === key.id)
+      if (key.state === KEY_ACTIVE) this.#custody.dropStale(key, key.members.includes(self), isOpen)
+      // A key that came to nothing has no members.
+      else if (!isOpen) this.#custody.dropStale(key, false, false)
+      if (key.state !== KEY_ACTIVE || !key.members.includes(self)) continue
       for (const { accused } of this.#custody.disputes(key.id, key.epoch)) {
-        const isKnown = (board.disputes.get(key.id) ?? []).some(([by, other]) => share !== null && by === share.self && other === accused)
-        if (!isKnown && share !== null)
-          this.#once(`dispute/${key.id}/${key.epoch}/${accused}`, () => this.#chain.send('reportDispute', [key.id, accused]))
+        const isKnown = (board.disputes.get(key.id) ?? []).some(([by, other]) => by === self && other === accused)
+        if (!isKnown) this.#once(`dispute/${key.id}/${key.epoch}/${accused}`, () => this.#chain.send('reportDispute', [key.id, accused]))
       }
     }
+    const restarted = this.#restarts.since(board)
+    this.#presignatures.destroy((presignature) => !isUsable(board, this.#custody, restarted, presignature))
   }
 
   #tell(board: Board): void {
@@ -259,10 +267,12 @@ class Party {
   #once(name: string, send: () => Promise<string | null>): void {
     if (this.#running.has(name)) return
     this.#running.add(name)
-    void send().then((refusal) => {
-      if (refusal !== NOT_YET) this.#log.info('sent', { name, refusal })
-      this.#running.delete(name)
-    })
+    void send()
+      .then((refusal) => {
+        if (refusal !== NOT_YET) this.#log.info('sent', { name, refusal })
+      })
+      .catch((cause: unknown) => this.#log.warn('send-failed', { name, cause: lineOf(cause) }))
+      .finally(() => this.#running.delete(name))
   }
 
   /** Whether it is this party's turn to do what any of `parties` may do. */
@@ -291,17 +301,15 @@ class Party {
     return this.#chain.send('seat', [operation, raw])
   }
 
-  #begin(duty: Duty, board: Board, self: PartyId, genesisHash: Hash, randomness: Hash | null): void {
+  #begin(duty: Duty, board: Board, { self, genesisHash, leasedAt }: Seat, randomness: Hash | null): void {
     const name = `${duty.kind}/${duty.name}`
-    if (this.#running.has(name) || this.#firstSeen.has(`done/${name}`)) return
+    if (this.#running.has(name) || this.#firstSeen.has(`done/${name}`) || !isOwnDuty(duty, leasedAt)) return
     this.#running.add(name)
     this.#log.info('session-start', { duty: name, set: duty.set.join(',') })
     const parts = this.#parts(self, genesisHash)
     void perform(parts, board, duty, randomness ?? '0x')
       .then((end) => this.#report(duty, end, board, self))
-      .catch((cause: unknown) =>
-        this.#log.error('session-failed', { duty: name, cause: cause instanceof Error ? cause.message : String(cause) }),
-      )
+      .catch((cause: unknown) => this.#log.error('session-failed', { duty: name, cause: lineOf(cause) }))
       .finally(() => {
         this.#running.delete(name)
         this.#firstSeen.set(`done/${name}`, Date.now())
@@ -313,7 +321,7 @@ class Party {
       backend: this.#backend,
       custody: this.#custody,
       presignatures: this.#presignatures,
-      signal: this.#signal,
+      signal: AbortSignal.any([this.#signal, this.#stop.signal]),
       nowMs: Date.now,
       self,
       chainId: this.#settings.chainId,
@@ -344,7 +352,7 @@ class Party {
         send: () => this.#chain.send('confirm', [operation.id, operation.attempt, digest, publicKey]),
       })
     }
-    if (duty.kind === 'sign' && end.signature !== null) await this.#postSignature(duty, end.signature, self)
+    if (duty.kind === 'sign' && end.signature !== null) this.#postSignature(duty, end.signature, self)
     this.#tell(board)
   }
 
@@ -372,8 +380,7 @@ class Party {
   }
 
   /** Signers take turns, so that one transaction is enough. */
-  async #postSignature(duty: Extract<Duty, { kind: 'sign' }>, signature: Hex, self: PartyId): Promise<void> {
-    const { raw } = await this.#chain.randomness(duty.openingHeight)
+  #postSignature(duty: Extract<Duty, { kind: 'sign' }>, signature: Hex, self: PartyId): void {
     const { key, session, heartbeatEpoch, attempt } = duty
     this.#outbox.set(`post/${session}`, {
       notBeforeMs: Date.now() + turnOf(this.#backend, duty.name, duty.set, self) * TURN_MS,
@@ -381,16 +388,12 @@ class Party {
         heartbeatEpoch === null
           ? now.requests.some(({ id }) => id === session)
           : now.keys.some((each) => each.id === key.id && each.heartbeatEpoch < BigInt(heartbeatEpoch)),
-      send: () =>
-        heartbeatEpoch === null
+      send: async () => {
+        const { raw } = await this.#chain.randomness(duty.openingHeight)
+        return heartbeatEpoch === null
           ? this.#chain.send('postSignature', [session, attempt, signature, raw])
-          : this.#chain.send('postHeartbeat', [key.id, BigInt(heartbeatEpoch), attempt, signature, raw]),
+          : this.#chain.send('postHeartbeat', [key.id, BigInt(heartbeatEpoch), attempt, signature, raw])
+      },
     })
   }
-}
-
-/** Name of a heartbeat's session: keccak256(abi.encode(key, epoch)). */
-function heartbeatName(key: Hash, epoch: number): Hash {
-  const encoded = encodeAbiParameters([{ type: 'bytes32' }, { type: 'uint64' }], [key, BigInt(epoch)])
-  return bytesToHex(nobleSuite.keccak256(hexToBytes(encoded)))
 }

@@ -7,7 +7,7 @@ import { rawHash } from '#node/party/custody.ts'
 import type { Presignatures } from '#node/party/presignatures.ts'
 import { decodePublicKey } from '#node/party/share-codec.ts'
 import type { RunnerParts, SessionEnd } from '#node/party/session-runner.ts'
-import { runSession } from '#node/party/session-runner.ts'
+import { aborted, runSession } from '#node/party/session-runner.ts'
 import { bytesToBigint, bytesToHex, hexToBytes } from '#shared/bytes.ts'
 import { keyCertificate } from '#shared/dcrm/certificate.ts'
 import { childKey, childShare, childTweak } from '#shared/dcrm/derive.ts'
@@ -69,6 +69,7 @@ type Run = Readonly<{
   hasOpening: boolean
   descriptor: Uint8Array
   timeoutMs?: number
+  isPaired?: boolean
 }>
 
 /** One session with the parties of a set. */
@@ -83,6 +84,7 @@ function session<State, Result>(
   return runSession<State, Result>(parts, {
     key: run.key,
     relays: parts.relaysOf(board, run.set, run.session, run.attempt),
+    isPaired: run.isPaired ?? false,
     onProgress: (round, party) => parts.onProgress({ protocol: run.protocol, key: run.key, round, party }),
     plan: {
       subject: { chainId, protocol: run.protocol, requestId: rawHash(run.session), epoch: run.epoch, set: run.set, attempt: run.attempt },
@@ -133,7 +135,7 @@ async function generate(parts: ProtocolParts, board: Board, duty: OperationDuty,
   const { backend, self, custody } = parts
   const { key, operation } = duty
   const isRefresh = operation.kind === OPERATION.refresh
-  const base = isRefresh ? custody.share(key.id, key.epoch) : null
+  const base = isRefresh ? custody.share(key) : null
   if (isRefresh && base === null) return NOTHING
   const descriptor = descriptorOf(parts, duty)
   const end = await session(parts, board, { ...run, protocol: isRefresh ? 'refresh' : 'dkg' }, (sid, seed) =>
@@ -145,7 +147,7 @@ async function generate(parts: ProtocolParts, board: Board, duty: OperationDuty,
 async function reshare(parts: ProtocolParts, board: Board, duty: OperationDuty, run: OperationRun): Promise<DutyEnd> {
   const { backend, self, custody } = parts
   const { key, operation } = duty
-  const held = custody.share(key.id, key.epoch)
+  const held = custody.share(key)
   const old = held?.publicKey ?? (await publicKeyOf(parts, board, duty))
   const isDealer = operation.dealers.includes(self)
   if (old === null || (isDealer && held === null)) return NOTHING
@@ -161,7 +163,7 @@ async function recover(parts: ProtocolParts, board: Board, duty: OperationDuty, 
   const { backend, self, custody } = parts
   const { key, operation } = duty
   const isLost = operation.lost === self
-  const share = isLost ? null : custody.share(key.id, key.epoch)
+  const share = isLost ? null : custody.share(key)
   const publicKey = share?.publicKey ?? (await publicKeyOf(parts, board, duty))
   if (publicKey === null || (!isLost && share === null)) return NOTHING
   const end = await session(parts, board, { ...run, protocol: 'recover' }, (_sid, seed) =>
@@ -173,10 +175,11 @@ async function recover(parts: ProtocolParts, board: Board, duty: OperationDuty, 
 
 /** Stores a new share before anybody is told that it exists. */
 function keep({ custody, backend }: ProtocolParts, key: Hash, share: KeyShare, end: SessionEnd<unknown>): DutyEnd {
-  custody.putShare(key, share)
   const { publicKey } = share
+  const digest = bytesToHex(keyCertificate(backend, publicKey))
+  custody.putShare(key, digest, share)
   const confirmation = {
-    digest: bytesToHex(keyCertificate(backend, publicKey)),
+    digest,
     publicKey: bytesToHex(publicKey.commitments[0] ?? new Uint8Array(0)),
   }
   return { confirmation, signature: null, failures: [end] }
@@ -186,6 +189,7 @@ async function setUpPair(parts: ProtocolParts, board: Board, duty: SetupDuty): P
   const { backend, self, custody } = parts
   const { key, set, attempt } = duty
   const run = {
+    isPaired: true,
     protocol: 'setup',
     key: key.id,
     session: key.id,
@@ -217,7 +221,8 @@ export function digestOf(
 async function sign(parts: ProtocolParts, board: Board, duty: SigningDuty, randomness: Hash): Promise<DutyEnd> {
   const { backend, custody } = parts
   const { key, set, attempt, path } = duty
-  const share = custody.share(key.id, key.epoch)
+  if (custody.hasDisputed(key.id, key.epoch, set)) return failed(aborted('DISPUTED', duty.session))
+  const share = custody.share(key)
   const message = digestOf(parts, board, duty, randomness)
   const scheme = SCHEMES[key.scheme] ?? 'ecdsa'
   const child = childKey(backend, scheme, rawHash(key.id), hexToBytes(key.publicKey), path)
@@ -248,7 +253,7 @@ async function signEcdsa(
   const tweak = childTweak(backend, 'ecdsa', rawHash(key.id), encodedKey, path)
   const tuple = { digest, tweak, entropy: signingEntropy(backend, rawHash(randomness), rawHash(duty.session)) }
   const use = presignatures.use(presignature.psid, encodedKey, tuple)
-  if (typeof use === 'string') return failed({ kind: 'aborted', code: use, absent: [], accusations: [], openId: duty.session })
+  if (typeof use === 'string') return failed(aborted(use, duty.session))
   // Parties that hold different presignatures must not meet: their partials would make each other look like cheaters.
   const name = bytesToHex(hashItems(backend, 'ecdsa/session', rawHash(duty.session), presignature.psid))
   const run = { key: key.id, session: name, epoch: key.epoch, attempt, set, descriptor: new Uint8Array(32), hasOpening: false }
@@ -304,8 +309,9 @@ async function presignatureFor(parts: ProtocolParts, board: Board, duty: Signing
 
 async function fillStock(parts: ProtocolParts, board: Board, duty: StockDuty): Promise<DutyEnd> {
   const { key, session: name, attempt, set } = duty
-  const share = parts.custody.share(key.id, key.epoch)
+  const share = parts.custody.share(key)
   const end = share === null ? null : await presign(parts, board, { key, session: name, attempt, set, count: MAX_BATCH }, share)
+  if (end?.kind === 'done') parts.custody.outdateCopies()
   return end === null ? NOTHING : failed(end)
 }
 
@@ -316,7 +322,7 @@ export async function presign(
   batch: Readonly<{ key: Board['keys'][number]; session: Hash; attempt: number; set: readonly PartyId[]; count: number }>,
   share: KeyShare,
 ) {
-  const { backend, custody, presignatures, self, nowMs } = parts
+  const { backend, custody, presignatures, self } = parts
   const { key, set, count } = batch
   const pairs = new Map(
     set.flatMap((peer) => {
@@ -326,6 +332,7 @@ export async function presign(
   )
   if (pairs.size < set.length - 1) return null
   const run = {
+    isPaired: true,
     protocol: 'presign',
     key: key.id,
     session: batch.session,
@@ -337,7 +344,7 @@ export async function presign(
     timeoutMs: HEAVY_TIMEOUT_MS,
   }
   const end = await session(parts, board, run, (sid, seed) => presignMachine({ backend, share, pairs, set, count, sid, seed }))
-  if (end.kind === 'done') presignatures.add(end.result, nowMs())
+  if (end.kind === 'done') presignatures.add(end.result)
   return end
 }
 

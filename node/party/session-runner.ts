@@ -28,12 +28,24 @@ export type Accusation = Readonly<{ fault: Fault; evidence: readonly Uint8Array[
 export type SessionEnd<Result> = Readonly<{ accusations: readonly Accusation[]; openId: Hash }> &
   (Readonly<{ kind: 'done'; result: Result }> | Readonly<{ kind: 'aborted'; code: string; absent: readonly PartyId[] }>)
 
+type Aborted = Extract<SessionEnd<unknown>, Readonly<{ kind: 'aborted' }>>
+/** The end of a session that came to nothing through no absence. */
+export const aborted = (code: string, openId: Hash, accusations: readonly Accusation[] = []): Aborted => ({
+  kind: 'aborted',
+  code,
+  absent: [],
+  accusations,
+  openId,
+})
+
 export type SessionJob<State, Result> = Readonly<{
   /** Key and epoch the session is for: where disputes belong. */
   key: Hash
   plan: Omit<SessionPlan<State, Result>, 'seed' | 'relayCount'>
   /** Relay URLs in the order all parties use. */
   relays: readonly string[]
+  /** Whether it works with what pairs share: then it ends as soon as this party has accused anybody in it, in whichever session. */
+  isPaired: boolean
   onProgress: (round: string, party: PartyId) => void
 }>
 
@@ -45,7 +57,7 @@ export async function runSession<State, Result>(parts: RunnerParts, job: Session
   const plan = { ...job.plan, seed: new Uint8Array(randomBytes(32)), relayCount: job.relays.length }
   const { context, state } = createSession<State, Result>(plan, custody.identity().keys, nativeEnvelopeCrypto, backend)
   const openId = bytesToHex(context.openId)
-  if (custody.hasJoined(context.openId)) return { kind: 'aborted', code: 'ALREADY_JOINED', absent: [], accusations: [], openId }
+  if (custody.hasJoined(context.openId)) return aborted('ALREADY_JOINED', openId)
   return new Running(parts, job, context, state).run()
 }
 
@@ -83,13 +95,12 @@ class Running<State, Result> {
       setInterval(() => this.#step({ kind: 'tick', nowMs: this.#parts.nowMs() }), TICK_MS),
       ...this.#relays.map((_, index) => this.#poll(index, index === 0 ? POLL_MS : POLL_OTHERS_MS)),
     ]
-    const onAbort = (): void => this.#finish({ kind: 'aborted', code: 'STOPPED', absent: [], accusations: [], openId: this.#openId })
+    const onAbort = (): void => this.#end(aborted('STOPPED', this.#openId))
     this.#parts.signal.addEventListener('abort', onAbort)
     try {
       this.#step({ kind: 'start', nowMs: this.#parts.nowMs() })
       return await ended
     } finally {
-      this.#isOver = true
       for (const timer of timers) clearInterval(timer)
       this.#parts.signal.removeEventListener('abort', onAbort)
       // Envelopes still on their way belong to parties that are not done yet.
@@ -111,17 +122,32 @@ class Running<State, Result> {
   }
 
   #take(relay: number, bytes: Uint8Array): void {
-    if (!this.#isOver) this.#step({ kind: 'envelope', relay, bytes, nowMs: this.#parts.nowMs() })
+    this.#step({ kind: 'envelope', relay, bytes, nowMs: this.#parts.nowMs() })
+  }
+
+  /** Sessions of one pair may run at once, and each of them could be a probe: the first that fails ends them all. */
+  #isShutOut(): boolean {
+    const { key, isPaired, plan } = this.#job
+    const parties = plan.parties.map(({ id }) => id)
+    return isPaired && this.#parts.custody.hasDisputed(key, plan.subject.epoch, parties)
   }
 
   #step(event: SessionEvent): void {
+    if (this.#isOver) return
     try {
+      if (this.#isShutOut()) return this.#end(aborted('DISPUTED', this.#openId, this.#accusations))
       const { state, effects } = stepSession(this.#context, this.#state, event)
       this.#state = state
       for (const effect of effects) this.#perform(effect)
     } catch (cause) {
+      this.#isOver = true
       this.#fail(cause)
     }
+  }
+
+  #end(end: SessionEnd<Result>): void {
+    this.#isOver = true
+    this.#finish(end)
   }
 
   #perform(effect: SessionEffect<Result>): void {
@@ -144,10 +170,10 @@ class Running<State, Result> {
         this.#accusations.push({ fault: effect.fault, evidence: effect.evidence })
         break
       case 'done':
-        this.#finish({ kind: 'done', result: effect.result, accusations: this.#accusations, openId: this.#openId })
+        this.#end({ kind: 'done', result: effect.result, accusations: this.#accusations, openId: this.#openId })
         break
       case 'aborted':
-        this.#finish({ kind: 'aborted', code: effect.code, absent: effect.absent, accusations: this.#accusations, openId: this.#openId })
+        this.#end({ ...aborted(effect.code, this.#openId, this.#accusations), absent: effect.absent })
         break
     }
   }

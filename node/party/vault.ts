@@ -4,14 +4,17 @@
  * @module
  */
 import { randomBytes, scryptSync } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { nativeEnvelopeCrypto } from '#node/dcrm/envelope-crypto.ts'
 import { concatBytes, equalBytes, utf8ToBytes } from '#shared/bytes.ts'
 import { DecodeError } from '#shared/fault.ts'
 import { open } from 'lmdb'
 
-/** scrypt cost: 2^15 blocks of 1 KiB, about 60 ms and 32 MiB. */
-const SCRYPT = { N: 2 ** 15, r: 8, p: 1, maxmem: 64 * 1024 * 1024 }
+/** scrypt cost of a new store: 2^17 blocks of 1 KiB, about 0.3 s and 128 MiB for each guess. */
+const COST_LOG2 = 17
+/** A store that asks for more than 1 GiB was not made here. */
+const COST_LOG2_MAX = 20
 const NONCE_BYTES = 12
 const CHECK = utf8ToBytes('fusion-vault-1')
 
@@ -28,21 +31,30 @@ export type Vault = Readonly<{
   close: () => Promise<void>
 }>
 
+function derive(passphrase: string, salt: Uint8Array, costLog2: number): Uint8Array {
+  const [N, r] = [2 ** costLog2, 8]
+  return new Uint8Array(scryptSync(passphrase.normalize('NFKC'), salt, 32, { N, r, p: 1, maxmem: 256 * N * r }))
+}
+
 /**
- * Opens or creates the store in `directory`.
+ * Opens or creates the store in `directory`. A store keeps the cost it was made with.
  * @throws {DecodeError} PASSPHRASE_WRONG when the store was made with another passphrase, PASSPHRASE_SHORT below 12 characters
  */
-export function openVault(directory: string, passphrase: string): Vault {
+export function openVault(directory: string, passphrase: string, costLog2 = COST_LOG2): Vault {
   if (passphrase.length < 12)
     throw new DecodeError('PASSPHRASE_SHORT', directory, `expected at least 12 characters, got ${passphrase.length}`)
   mkdirSync(directory, { recursive: true, mode: 0o700 })
-  // Without overlappingSync a transaction is flushed before it returns.
-  const database = open<Buffer, string>({ path: directory, encoding: 'binary', noMemInit: true, overlappingSync: false })
+  // Without overlappingSync a transaction is flushed before it returns; without noMemInit no page carries what the process had in memory.
+  const database = open<Buffer, string>({ path: directory, encoding: 'binary', noMemInit: false, overlappingSync: false })
+  // Whoever made the folder may have left it open to others.
+  chmodSync(directory, 0o700)
+  for (const name of readdirSync(directory)) chmodSync(join(directory, name), 0o600)
   const put = (name: string, value: Uint8Array): void => {
     database.putSync(name, Buffer.from(value))
   }
   const salt = database.getBinary('!salt') ?? randomBytes(32)
-  const key = new Uint8Array(scryptSync(passphrase.normalize('NFKC'), salt, 32, SCRYPT))
+  const cost = Math.min(database.getBinary('!cost')?.[0] ?? costLog2, COST_LOG2_MAX)
+  const key = derive(passphrase, salt, cost)
   const seal = (name: string, value: Uint8Array): Uint8Array => {
     const nonce = new Uint8Array(randomBytes(NONCE_BYTES))
     return concatBytes(nonce, nativeEnvelopeCrypto.seal(key, nonce, value, utf8ToBytes(name)))
@@ -53,6 +65,7 @@ export function openVault(directory: string, passphrase: string): Vault {
   if (check === undefined) {
     database.transactionSync(() => {
       put('!salt', salt)
+      put('!cost', Uint8Array.of(cost))
       put('!check', seal('!check', CHECK))
     })
   } else {
@@ -77,7 +90,8 @@ export function openVault(directory: string, passphrase: string): Vault {
           else put(name, seal(name, value))
       })
     },
-    names: (prefix) => [...database.getKeys({ start: prefix })].filter((name) => name.startsWith(prefix)),
+    // Names are ASCII, so the end is above all that begin with the prefix.
+    names: (prefix) => [...database.getKeys({ start: prefix, end: `${prefix}\uffff` })],
     close: () => database.close(),
   }
 }

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createNativeBackend } from '#node/dcrm/native-backend.ts'
+import { Custody } from '#node/party/custody.ts'
 import { Presignatures } from '#node/party/presignatures.ts'
 import type { Vault } from '#node/party/vault.ts'
 import { openVault } from '#node/party/vault.ts'
@@ -20,7 +21,7 @@ const die = (): never => {
   process.kill(process.pid, 'SIGKILL')
   throw new Error('unreachable')
 }
-const real = openVault(join(folder, 'presignatures'), 'a passphrase of a test')
+const real = openVault(join(folder, 'presignatures'), 'a passphrase of a test', 12)
 let writes = 0
 const vault: Vault = {
   ...real,
@@ -32,13 +33,10 @@ const vault: Vault = {
   },
 }
 const backend = createNativeBackend()
-const store = new Presignatures(vault, backend)
+const store = new Presignatures(vault, new Custody(vault), backend, Date.now)
 const rng = createPrng(seed)
 const decoded = stock.flatMap((text) => decodePresignature(hexToBytes(text)) ?? [])
-store.add(
-  decoded.filter(({ psid }) => real.get(`used/${bytesToHex(psid)}`) === null && real.get(`fresh/${bytesToHex(psid)}`) === null),
-  Date.now(),
-)
+store.add(decoded.filter(({ psid }) => real.get(`used/${bytesToHex(psid)}`) === null && real.get(`fresh/${bytesToHex(psid)}`) === null))
 for (let turn = 0; turn < 8; turn++) {
   const presignature = decoded[rng.below(decoded.length)]
   if (presignature === undefined) break
