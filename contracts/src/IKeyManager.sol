@@ -170,9 +170,12 @@ interface IKeyConduct is IKeyTypes {
     function signatureOf(bytes32 id) external view returns (SignRequest memory);
 
     function reportDispute(bytes32 key, uint16 accused) external;
-    function reportAbsence(bytes32 session, uint16 attempt, uint16[] calldata accused) external;
+    /// @notice Says who was silent in an attempt in which both had the duty.
+    /// @param header of a signature: canonical header of the block that opened it, see postSignature; of an operation: nothing
+    function reportAbsence(bytes32 session, uint16 attempt, uint16[] calldata accused, bytes calldata header) external;
     /// @notice The same for a proof of signature, whose session is keccak256(abi.encode(key, epoch)).
-    function reportHeartbeatAbsence(bytes32 key, uint64 epoch, uint16 attempt, uint16[] calldata accused) external;
+    function reportHeartbeatAbsence(bytes32 key, uint64 epoch, uint16 attempt, uint16[] calldata accused, bytes calldata header)
+        external;
     function reportFault(uint16 accused, bytes calldata evidence) external;
     /// @notice Orders new holders for a key whose holders became too few. Reports and heartbeats do so by themselves.
     function heal(bytes32 key) external;

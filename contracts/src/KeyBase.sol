@@ -58,9 +58,30 @@ abstract contract KeyBase is IKeyTypes {
     bytes32[] internal pendingIds;
     mapping(bytes32 id => SignRequest) internal signatureRows;
 
-    /// @dev Who reported whom absent, as bits by place among the session's members.
+    /// @dev Who reported whom absent, as bits by place among those that could tell.
     mapping(bytes32 subject => uint256 reporters) internal reports;
     mapping(bytes32 evidence => bool) internal seenEvidence;
+
+    /// @dev When what decides the set of an attempt came about. Blocks that carried the disputes of a key, by place.
+    mapping(bytes32 key => uint64[]) internal disputedAt;
+    /// @dev Block since which a key has its present holders.
+    mapping(bytes32 key => uint256 height) internal heldSince;
+    mapping(uint16 id => Away) internal awayRows;
+    /// @dev Whether an absence of a party has been counted in a session.
+    mapping(bytes32 subject => bool) internal isCounted;
+
+    /// @dev The last time a party was out for its absences: from this block, and to this one when it came back.
+    struct Away {
+        uint64 since;
+        uint64 until;
+    }
+
+    /// @dev One attempt of a session that signs; `opening` is the block that opened the session.
+    struct Attempt {
+        bytes32 session;
+        uint16 number;
+        uint256 opening;
+    }
 
     // --- parties ---
 
@@ -73,6 +94,23 @@ abstract contract KeyBase is IKeyTypes {
     function _mayServe(uint16 id) internal view returns (bool) {
         Party storage party = partyRows[id];
         return party.absences < ABSENCES_MAX && party.excludedAt == 0;
+    }
+
+    /// @dev The same as of an earlier block.
+    function _mightServe(uint16 id, uint256 height) internal view returns (bool) {
+        uint64 excludedAt = partyRows[id].excludedAt;
+        if (excludedAt != 0 && excludedAt <= height) return false;
+        Away storage away = awayRows[id];
+        return away.since == 0 || away.since > height || (away.until != 0 && away.until <= height);
+    }
+
+    function _missOne(uint16 id) internal {
+        if (++partyRows[id].absences == ABSENCES_MAX) awayRows[id] = Away(uint64(block.number), 0);
+    }
+
+    function _comeBack(Party storage party) internal {
+        if (party.absences >= ABSENCES_MAX) awayRows[party.id].until = uint64(block.number);
+        party.absences = 0;
     }
 
     function _countServing() internal view returns (uint256 count) {
@@ -142,8 +180,61 @@ abstract contract KeyBase is IKeyTypes {
     }
 
     /// @dev An attempt that has begun.
-    function _checkAttempt(uint16 attempt, uint256 height) internal view {
-        if (block.number <= height || attempt > (block.number - height) / ATTEMPT_BLOCKS) revert AttemptWrong();
+    function _begun(bytes32 session, uint16 number, uint256 opening) internal view returns (Attempt memory) {
+        if (block.number <= opening || number > (block.number - opening) / ATTEMPT_BLOCKS) revert AttemptWrong();
+        return Attempt(session, number, opening);
+    }
+
+    function _excludedIn(SignRequest storage row, uint16 attempt) internal view returns (uint16[] memory excluded) {
+        excluded = row.excluded;
+        uint256 count = 0;
+        for (uint256 index = 0; index < excluded.length; index++) if (row.excludedFrom[index] <= attempt) excluded[count++] = excluded[index];
+        _shorten(excluded, count);
+    }
+
+    /// @dev The set that has the duty in an attempt: it follows from what the chain held when the attempt began and never changes after.
+    /// Empty when none was left then, or when the key has got other holders since.
+    function _drawn(Key storage key, Attempt memory attempt, uint16[] memory excluded, bytes calldata header)
+        internal
+        view
+        returns (uint16[] memory)
+    {
+        Dcrm.Draw memory draw = Dcrm.Draw(_randomness(header, attempt.opening), attempt.session, attempt.number);
+        uint256 start = attempt.opening + attempt.number * ATTEMPT_BLOCKS;
+        if (start < heldSince[key.id]) return new uint16[](0);
+        uint16[] memory unable = _unableAt(key, excluded, start);
+        return Dcrm.signingSet(draw, key.threshold, Dcrm.graphOf(key.members, _disputesAt(key.id, start), unable));
+    }
+
+    function _disputesAt(bytes32 id, uint256 height) private view returns (uint32[] memory pairs) {
+        pairs = disputes[id];
+        uint64[] storage heights = disputedAt[id];
+        uint256 count = pairs.length;
+        while (count != 0 && heights[count - 1] > height) count--;
+        assembly ("memory-safe") {
+            mstore(pairs, count)
+        }
+    }
+
+    /// @dev Members that were not to be asked; when too few would have been left, absence kept no one out.
+    function _unableAt(Key storage key, uint16[] memory excluded, uint256 height) private view returns (uint16[] memory out) {
+        uint256 size = key.members.length;
+        out = new uint16[](size);
+        uint256 count = 0;
+        for (uint256 index = 0; index < size; index++) {
+            uint16 id = key.members[index];
+            if (!_mightServe(id, height) || _indexIn(excluded, id) != type(uint256).max) out[count++] = id;
+        }
+        _shorten(out, size - count < key.threshold ? 0 : count);
+    }
+
+    /// @dev Randomness of the block at `height`, proven by its header against the block's hash.
+    function _randomness(bytes calldata header, uint256 height) internal view returns (bytes32 randomness) {
+        if (height >= block.number) revert NotReady();
+        bytes32 hash;
+        uint256 number;
+        (hash, number, randomness) = Dcrm.readHeader(header);
+        if (number != height || hash == 0 || hash != blockhash(height)) revert HeaderWrong();
     }
 
     // --- money ---

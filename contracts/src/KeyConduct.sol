@@ -66,7 +66,7 @@ contract KeyConduct is KeyBase, IKeyConduct {
         if (bytes(relayUrl).length > URL_BYTES_MAX) revert TextTooLong();
         party.instanceId = instanceId;
         party.generation = generation;
-        party.absences = 0;
+        _comeBack(party);
         party.relayUrl = relayUrl;
         emit LeaseRenewed(party.id, instanceId, generation);
     }
@@ -151,6 +151,7 @@ contract KeyConduct is KeyBase, IKeyConduct {
         uint32[] storage known = disputes[id];
         for (uint256 index = 0; index < known.length; index++) if (known[index] == pair) revert NothingToDo();
         known.push(pair);
+        disputedAt[id].push(uint64(block.number));
         emit DisputeRecorded(id, accuser, accused);
         _heal(key);
     }
@@ -162,36 +163,46 @@ contract KeyConduct is KeyBase, IKeyConduct {
         return party.id;
     }
 
-    /// @dev Silence proves nothing; it counts once as many members as could have seen it report the same attempt.
-    function reportAbsence(bytes32 session, uint16 attempt, uint16[] calldata accused) external {
-        (Key storage key, uint16[] memory members, uint256 threshold) = _sessionOf(session, attempt);
-        _takeReport(key, session, attempt, Witnesses(members, threshold), accused);
+    /// @dev Silence proves nothing; it counts, once in a session, when as many of those that had the duty in an attempt as could tell report it.
+    function reportAbsence(bytes32 session, uint16 attempt, uint16[] calldata accused, bytes calldata header) external {
+        Operation storage row = operationRows[session];
+        if (row.state == OperationState.SEATED) {
+            if (attempt != row.attempt) revert AttemptWrong();
+            // Dealers that leave have a say too; the new threshold suffices.
+            return _takeReport(keyRows[row.key], session, attempt, Witnesses(_union(row.members, row.dealers), row.threshold), accused);
+        }
+        SignRequest storage request = signatureRows[session];
+        if (request.state != SignatureState.PENDING) revert UnknownRequest();
+        Key storage key = keyRows[request.key];
+        Attempt memory begun = _begun(session, attempt, request.requestedAt + DELAY_BLOCKS);
+        uint16[] memory set = _drawn(key, begun, _excludedIn(request, attempt), header);
+        _takeReport(key, session, attempt, Witnesses(set, key.threshold - 1), accused);
     }
 
     /// @dev Whoever is silent in proofs of signature is found even where nobody orders anything.
-    function reportHeartbeatAbsence(bytes32 id, uint64 epoch, uint16 attempt, uint16[] calldata accused) external {
+    function reportHeartbeatAbsence(bytes32 id, uint64 epoch, uint16 attempt, uint16[] calldata accused, bytes calldata header) external {
         Key storage key = keyRows[id];
         (bytes32 session, uint256 height) = _beat(key, epoch);
-        _checkAttempt(attempt, height);
-        _takeReport(key, session, attempt, Witnesses(key.members, key.threshold - 1), accused);
+        uint16[] memory set = _drawn(key, _begun(session, attempt, height), new uint16[](0), header);
+        _takeReport(key, session, attempt, Witnesses(set, key.threshold - 1), accused);
     }
 
-    /// @dev Who may tell of a session, and how many must say the same.
+    /// @dev Who had the duty and may tell, and how many must say the same: of the t that sign in an attempt, all but the silent one.
     struct Witnesses {
-        uint16[] members;
+        uint16[] set;
         uint256 threshold;
     }
 
     function _takeReport(Key storage key, bytes32 session, uint16 attempt, Witnesses memory witnesses, uint16[] calldata accused) private {
         uint16 reporter = _reporter();
-        uint256 index = _indexIn(witnesses.members, reporter);
+        uint256 index = _indexIn(witnesses.set, reporter);
         if (index == type(uint256).max) revert NotAMember();
         if (accused.length > SIZE_MAX) revert SizeInvalid();
         for (uint256 place = 0; place < accused.length; place++) {
             uint16 id = accused[place];
-            if (id == reporter || _indexIn(witnesses.members, id) == type(uint256).max) revert NotAMember();
+            if (id == reporter || _indexIn(witnesses.set, id) == type(uint256).max) revert NotAMember();
             _leaveOut(signatureRows[session], id);
-            bytes32 subject = keccak256(abi.encode(session, key.epoch, attempt, id));
+            bytes32 subject = keccak256(abi.encode(session, attempt, id));
             uint256 before = reports[subject];
             uint256 bits = before | (1 << index);
             if (bits == before) continue;
@@ -210,31 +221,15 @@ contract KeyConduct is KeyBase, IKeyConduct {
         request.excludedFrom.push(uint16((block.number - request.requestedAt - DELAY_BLOCKS - 1) / ATTEMPT_BLOCKS + 1));
     }
 
+    /// @dev Once in a session: members that hold it up on purpose must not make three of one silence.
     function _recordAbsence(bytes32 session, uint16 attempt, uint16 accused) private {
-        partyRows[accused].absences++;
+        bytes32 subject = keccak256(abi.encode(session, accused));
+        if (isCounted[subject]) return;
+        isCounted[subject] = true;
+        _missOne(accused);
         Operation storage row = operationRows[session];
-        if (row.state == OperationState.SEATED && _indexOf(row.excluded, accused) == type(uint256).max) row.excluded.push(accused);
+        if (row.state == OperationState.SEATED) row.excluded.push(accused);
         emit AbsenceRecorded(session, attempt, accused);
-    }
-
-    function _sessionOf(bytes32 session, uint16 attempt)
-        private
-        view
-        returns (Key storage key, uint16[] memory members, uint256 threshold)
-    {
-        Operation storage row = operationRows[session];
-        SignRequest storage request = signatureRows[session];
-        if (row.state == OperationState.SEATED) {
-            if (attempt != row.attempt) revert AttemptWrong();
-            // Dealers that leave have a say too; the new threshold suffices.
-            return (keyRows[row.key], _union(row.members, row.dealers), row.threshold);
-        }
-        if (request.state != SignatureState.PENDING) revert UnknownRequest();
-        uint256 opening = request.requestedAt + DELAY_BLOCKS;
-        _checkAttempt(attempt, opening);
-        key = keyRows[request.key];
-        // Of the t that sign in an attempt, all but the silent one can tell.
-        return (key, key.members, key.threshold - 1);
     }
 
     /// @dev Anyone may bring a proof; the bond pays its bearer a tenth and the node reserve the rest.

@@ -188,7 +188,7 @@ contract KeyManager is KeyBase, IKeyOrders {
             return _end(row, OperationState.FROZEN);
         }
         row.confirmations |= uint32(1 << index);
-        party.absences = 0;
+        _comeBack(party);
         emit OperationConfirmed(id, party.id, digest);
         if (row.kind == OperationKind.RECOVER || row.confirmations == (1 << row.members.length) - 1) _commit(row, key);
     }
@@ -205,6 +205,8 @@ contract KeyManager is KeyBase, IKeyOrders {
             key.digest = row.digest;
             key.state = KeyState.ACTIVE;
             delete disputes[row.key];
+            delete disputedAt[row.key];
+            heldSince[row.key] = block.number;
             emit KeyActive(row.key, key.epoch, key.publicKey, key.members, key.threshold);
         }
         _payOut(row.feeWei, row.members);
@@ -294,7 +296,7 @@ contract KeyManager is KeyBase, IKeyOrders {
         SignRequest storage row = signatureRows[id];
         if (row.state != SignatureState.PENDING) revert UnknownRequest();
         Key storage key = keyRows[row.key];
-        uint16[] memory signers = _signers(key, id, attempt, row.requestedAt + DELAY_BLOCKS, _excludedIn(row, attempt), header);
+        uint16[] memory signers = _signers(key, _begun(id, attempt, row.requestedAt + DELAY_BLOCKS), _excludedIn(row, attempt), header);
         if (!Dcrm.verify(uint8(key.scheme), _child(key, PURPOSE_GENERIC, row.subject), row.digest, signature)) revert SignatureWrong();
         row.state = SignatureState.SIGNED;
         row.signature = signature;
@@ -305,19 +307,12 @@ contract KeyManager is KeyBase, IKeyOrders {
         emit SignaturePosted(id, row.key, signature, signers);
     }
 
-    function _excludedIn(SignRequest storage row, uint16 attempt) private view returns (uint16[] memory excluded) {
-        excluded = row.excluded;
-        uint256 count = 0;
-        for (uint256 index = 0; index < excluded.length; index++) if (row.excludedFrom[index] <= attempt) excluded[count++] = excluded[index];
-        _shorten(excluded, count);
-    }
-
     /// @dev Proof of signature: once per epoch, over the randomness of its first block, under the key's own heartbeat domain.
     function postHeartbeat(bytes32 id, uint64 epoch, uint16 attempt, bytes calldata signature, bytes calldata header) external {
         Key storage key = keyRows[id];
         (bytes32 session, uint256 height) = _beat(key, epoch);
         bytes32 digest = Dcrm.heartbeatDigest(identity, id, epoch, _randomness(header, height));
-        uint16[] memory signers = _signers(key, session, attempt, height, new uint16[](0), header);
+        uint16[] memory signers = _signers(key, _begun(session, attempt, height), new uint16[](0), header);
         if (!Dcrm.verify(uint8(key.scheme), _child(key, PURPOSE_HEARTBEAT, 0), digest, signature)) revert SignatureWrong();
         key.heartbeatEpoch = epoch;
         uint256 rewardWei = CUSTODY_REWARD_WEI * signers.length;
@@ -329,29 +324,18 @@ contract KeyManager is KeyBase, IKeyOrders {
         _heal(key);
     }
 
-    /// @dev The set that had the duty in this attempt; all members when the deciding block is out of reach, or disputes since then leave no set.
-    function _signers(Key storage key, bytes32 session, uint16 attempt, uint256 height, uint16[] memory excluded, bytes calldata header)
+    /// @dev Who is paid: the set of the attempt; all members when there is none, or its deciding block is out of reach.
+    function _signers(Key storage key, Attempt memory attempt, uint16[] memory excluded, bytes calldata header)
         private
         returns (uint16[] memory signers)
     {
-        _checkAttempt(attempt, height);
-        if (height + HASHES_BLOCKS < block.number) return key.members;
-        Dcrm.Draw memory draw = Dcrm.Draw(_randomness(header, height), session, attempt);
-        signers = Dcrm.signingSet(draw, key.threshold, Dcrm.graphOf(key.members, disputes[key.id], _unable(key, excluded, 0)));
+        if (attempt.opening + HASHES_BLOCKS < block.number) return key.members;
+        signers = _drawn(key, attempt, excluded, header);
         if (signers.length == 0) return key.members;
-        for (uint256 index = 0; index < signers.length; index++) partyRows[signers[index]].absences = 0;
+        for (uint256 index = 0; index < signers.length; index++) _comeBack(partyRows[signers[index]]);
     }
 
     // --- helpers ---
-
-    /// @dev Randomness of the block at `height`, proven by its header against the block's hash.
-    function _randomness(bytes calldata header, uint256 height) private view returns (bytes32 randomness) {
-        if (height >= block.number) revert NotReady();
-        bytes32 hash;
-        uint256 number;
-        (hash, number, randomness) = Dcrm.readHeader(header);
-        if (number != height || hash == 0 || hash != blockhash(height)) revert HeaderWrong();
-    }
 
     function _remove(bytes32[] storage list, bytes32 id) private {
         for (uint256 index = 0; index < list.length; index++) {

@@ -29,6 +29,7 @@ import {
 import type { Seat } from '#node/party/enrolment.ts'
 import { enrol, lineOf } from '#node/party/enrolment.ts'
 import { isOwnDuty, standingOf } from '#node/party/lease.ts'
+import { NOT_YET, Outbox } from '#node/party/outbox.ts'
 import { Presignatures } from '#node/party/presignatures.ts'
 import type { DutyEnd, ProtocolParts } from '#node/party/protocols.ts'
 import { perform } from '#node/party/protocols.ts'
@@ -47,9 +48,6 @@ import type { Hash, Hex } from '#shared/types.ts'
 const POLL_MS = 1000
 /** How long whoever comes later in turn waits before it does what the first should have done. */
 const TURN_MS = 6000
-/** The block that decides is not final yet. */
-const NOT_YET = 'NOT_YET'
-const RESEND_MS = 15_000
 
 export type PartySettings = Readonly<{
   rpcUrl: string
@@ -93,8 +91,6 @@ async function runOver(settings: PartySettings, log: Logger, signal: AbortSignal
   }
 }
 
-type Outgoing = Readonly<{ isWanted: (board: Board) => boolean; notBeforeMs: number; send: () => Promise<string | null> }>
-
 class Party {
   readonly #settings: PartySettings
   readonly #log: Logger
@@ -105,8 +101,7 @@ class Party {
   readonly #presignatures: Presignatures
   readonly #running = new Set<string>()
   readonly #firstSeen = new Map<string, number>()
-  /** What the chain is still to be told, by name: sent again until the board shows it or has no use for it. */
-  readonly #outbox = new Map<string, Outgoing>()
+  readonly #outbox: Outbox
   readonly #restarts = new Restarts()
   /** Ends all sessions when this process does not speak for the party any more. */
   readonly #stop = new AbortController()
@@ -118,6 +113,7 @@ class Party {
     this.#log = log
     this.#signal = signal
     this.#custody = custody
+    this.#outbox = new Outbox(log, Date.now)
     this.#chain = new ChainView(settings.rpcUrl, settings.chainId, settings.operatorKey)
     this.#presignatures = new Presignatures(stock, custody, this.#backend, Date.now)
   }
@@ -171,7 +167,7 @@ class Party {
       try {
         const height = await this.#chain.finalHeight()
         // A final chain does not shrink; a node that shows less than before is behind, and nothing is begun on its word.
-        if (height > seen || (height === seen && (this.#running.size > 0 || this.#outbox.size > 0))) {
+        if (height > seen || (height === seen && (this.#running.size > 0 || !this.#outbox.isEmpty))) {
           const board = await this.#chain.board(height)
           seen = height
           this.#board = board
@@ -196,8 +192,8 @@ class Party {
     if (standing === 'lost')
       throw new DecodeError('LEASE_LOST', this.#settings.dataDir, 'expected to speak for this party, got another process that does')
     if (standing === 'behind')
-      this.#outbox.set('lease', {
-        notBeforeMs: this.#outbox.get('lease')?.notBeforeMs ?? 0,
+      this.#outbox.ensure('lease', {
+        notBeforeMs: 0,
         isWanted: (now) => now.parties.some(({ id, generation }) => id === self && generation < lease.generation),
         send: () => this.#chain.send('renewLease', [lease.instanceId, lease.generation, relayUrl]),
       })
@@ -206,7 +202,7 @@ class Party {
   async #dispatch(board: Board, seat: Seat): Promise<void> {
     const { self } = seat
     this.#settle(board, self)
-    this.#tell(board)
+    this.#outbox.tell(board)
     this.#seatOperations(board, self)
     for (const duty of operationDuties(board, self)) this.#begin(duty, board, seat, null)
     for (const duty of setupDuties(board, self, this.#custody)) this.#begin(duty, board, seat, null)
@@ -245,34 +241,12 @@ class Party {
       if (key.state !== KEY_ACTIVE || !key.members.includes(self)) continue
       for (const { accused } of this.#custody.disputes(key.id, key.epoch)) {
         const isKnown = (board.disputes.get(key.id) ?? []).some(([by, other]) => by === self && other === accused)
-        if (!isKnown) this.#once(`dispute/${key.id}/${key.epoch}/${accused}`, () => this.#chain.send('reportDispute', [key.id, accused]))
+        if (!isKnown)
+          this.#outbox.once(`dispute/${key.id}/${key.epoch}/${accused}`, () => this.#chain.send('reportDispute', [key.id, accused]))
       }
     }
     const restarted = this.#restarts.since(board)
     this.#presignatures.destroy((presignature) => !isUsable(board, this.#custody, restarted, presignature))
-  }
-
-  #tell(board: Board): void {
-    for (const [name, { isWanted, notBeforeMs, send }] of this.#outbox) {
-      if (!isWanted(board)) this.#outbox.delete(name)
-      else if (Date.now() >= notBeforeMs) {
-        // A final block shows what was sent some slots later; until then it is not sent again.
-        this.#outbox.set(name, { isWanted, send, notBeforeMs: Date.now() + RESEND_MS })
-        this.#once(name, send)
-      }
-    }
-  }
-
-  /** Sends once at a time; a refusal is somebody else's success or comes again with the next block. */
-  #once(name: string, send: () => Promise<string | null>): void {
-    if (this.#running.has(name)) return
-    this.#running.add(name)
-    void send()
-      .then((refusal) => {
-        if (refusal !== NOT_YET) this.#log.info('sent', { name, refusal })
-      })
-      .catch((cause: unknown) => this.#log.warn('send-failed', { name, cause: lineOf(cause) }))
-      .finally(() => this.#running.delete(name))
   }
 
   /** Whether it is this party's turn to do what any of `parties` may do. */
@@ -290,7 +264,7 @@ class Party {
       const isStale = board.height >= Number(operation.seatedAt) + ATTEMPT_BLOCKS + 1
       if (!isNew && !isStale) continue
       const topic = `seat/${operation.id}/${isNew ? 'new' : operation.attempt}`
-      if (this.#isTurn(topic, able, self)) this.#once(topic, () => this.#seat(operation.id, board.height))
+      if (this.#isTurn(topic, able, self)) this.#outbox.once(topic, () => this.#seat(operation.id, board.height))
     }
   }
 
@@ -342,7 +316,7 @@ class Party {
     if (duty.kind === 'operate' && end.confirmation !== null) {
       const { operation } = duty
       const { digest, publicKey } = end.confirmation
-      this.#outbox.set(`confirm/${duty.name}`, {
+      this.#outbox.put(`confirm/${duty.name}`, {
         notBeforeMs: 0,
         isWanted: (now) =>
           now.operations.some(({ id, attempt, confirmations, members }) => {
@@ -353,7 +327,7 @@ class Party {
       })
     }
     if (duty.kind === 'sign' && end.signature !== null) this.#postSignature(duty, end.signature, self)
-    this.#tell(board)
+    this.#outbox.tell(board)
   }
 
   async #accuse(duty: Duty, accused: PartyId, code: string, evidence: readonly Uint8Array[]): Promise<void> {
@@ -371,18 +345,20 @@ class Party {
   async #reportAbsence(duty: Duty, absent: readonly PartyId[]): Promise<void> {
     if (duty.kind === 'setup' || duty.kind === 'stock') return
     const [session, attempt] = duty.kind === 'operate' ? [duty.operation.id, duty.operation.attempt] : [duty.session, duty.attempt]
+    // The chain draws the set of a signature again, so that only those in it are heard.
+    const header = duty.kind === 'sign' ? (await this.#chain.randomness(duty.openingHeight)).raw : '0x'
     const beat = duty.kind === 'sign' ? duty.heartbeatEpoch : null
     const refusal =
       beat === null
-        ? await this.#chain.send('reportAbsence', [session, attempt, [...absent]])
-        : await this.#chain.send('reportHeartbeatAbsence', [duty.key.id, BigInt(beat), attempt, [...absent]])
+        ? await this.#chain.send('reportAbsence', [session, attempt, [...absent], header])
+        : await this.#chain.send('reportHeartbeatAbsence', [duty.key.id, BigInt(beat), attempt, [...absent], header])
     this.#log.info('absence-reported', { session, attempt, absent: absent.join(','), refusal })
   }
 
   /** Signers take turns, so that one transaction is enough. */
   #postSignature(duty: Extract<Duty, { kind: 'sign' }>, signature: Hex, self: PartyId): void {
     const { key, session, heartbeatEpoch, attempt } = duty
-    this.#outbox.set(`post/${session}`, {
+    this.#outbox.put(`post/${session}`, {
       notBeforeMs: Date.now() + turnOf(this.#backend, duty.name, duty.set, self) * TURN_MS,
       isWanted: (now) =>
         heartbeatEpoch === null

@@ -166,25 +166,6 @@ describe('what is done with a key', () => {
   })
 })
 
-describe('a signature', () => {
-  it('is tried with others after an attempt that one member says another missed, as long as enough are left', async () => {
-    const keys = await createKeyWorld(5)
-    const id = await keys.activeKey('ed25519', 3, 5)
-    const request = await keys.orderSignature(id)
-    const excluded = async () => ((await keys.contract.call('signatureOf', [request])) as { excluded: readonly number[] }).excluded
-    const report = (by: number, attempt: number, accused: readonly number[]) =>
-      keys.contract.refused(accountOf(by), 'reportAbsence', [request, attempt, accused])
-    expect(await report(1, 0, [4])).toBe('AttemptWrong')
-    keys.world.height += 6
-    expect(await report(1, 0, [4, 5])).toBe('SUCCESS')
-    expect(await report(2, 0, [4])).toBe('SUCCESS')
-    expect(await excluded()).toEqual([4, 5])
-    // Two said it of party 4, which counts; one of party 5, which does not.
-    expect([(await keys.party(4)).absences, (await keys.party(5)).absences]).toEqual([1, 0])
-    expect(await report(1, 1, [3])).toBe('AttemptWrong')
-  })
-})
-
 it('holds what it owes at any time: bonds, fees and credits', async () => {
   const keys = await createKeyWorld(4)
   const id = await keys.activeKey('ed25519', 2, 3)

@@ -26,7 +26,7 @@ import {
 } from '#test/unit/contracts/key-world.ts'
 import type { KeyWorld } from '#test/unit/contracts/key-world.ts'
 import type { Outcome } from '#test/unit/contracts/world.ts'
-import { encodeAbiParameters, keccak256 } from 'viem'
+import { keccak256 } from 'viem'
 import { afterEach, describe, expect, it } from 'vitest'
 
 afterEach(checkBooks)
@@ -34,8 +34,6 @@ afterEach(checkBooks)
 const RESHARE = 2
 const dispute = (keys: KeyWorld, key: Hash, accuser: number, accused: number): Promise<Outcome> =>
   keys.done(keys.contract.send(accountOf(accuser), 'reportDispute', [key, accused]))
-const absent = (keys: KeyWorld, session: Hash, attempt: number, reporter: number, accused: readonly number[]) =>
-  keys.contract.refused(accountOf(reporter), 'reportAbsence', [session, attempt, accused])
 const membersOf = async (keys: KeyWorld, key: Hash) => (await keys.key(key)).members
 
 describe('a dispute', () => {
@@ -104,144 +102,6 @@ describe('a dispute', () => {
     expect(await keys.contract.call('health', [key])).toEqual([3n, 3n, 0n])
     expect(await keys.contract.refused(STRANGER, 'heal', [key])).toBe('NothingToDo')
     expect(await keys.contract.call('health', [wordOf('nothing')])).toEqual([0n, 0n, 0n])
-  })
-})
-
-describe('silence', () => {
-  it('in an operation counts when as many members as the threshold report the same attempt', async () => {
-    const keys = await createKeyWorld(7)
-    const id = await keys.order('ecdsa', 3, 5)
-    expect(await absent(keys, id, 0, 1, [2])).toBe('UnknownRequest')
-    await keys.seat(id)
-    const { members } = await keys.operation(id)
-    const [silent = 0, one = 0, two = 0, three = 0, four = 0] = members
-    const outsider = [1, 2, 3, 4, 5, 6, 7].find((party) => !members.includes(party)) ?? 0
-    expect(await keys.contract.refused(STRANGER, 'reportAbsence', [id, 0, [silent]])).toBe('NotAParty')
-    expect(await absent(keys, id, 0, outsider, [silent])).toBe('NotAMember')
-    expect(await absent(keys, id, 0, one, [outsider])).toBe('NotAMember')
-    expect(await absent(keys, id, 0, one, [one])).toBe('NotAMember')
-    expect(await absent(keys, id, 1, one, [silent])).toBe('AttemptWrong')
-    expect(
-      await absent(
-        keys,
-        id,
-        0,
-        one,
-        Array.from({ length: 33 }, () => silent),
-      ),
-    ).toBe('SizeInvalid')
-    expect(await absent(keys, id, 0, one, [silent])).toBe('SUCCESS')
-    const again = await keys.done(keys.contract.send(accountOf(one), 'reportAbsence', [id, 0, [silent, silent]]))
-    expect(eventsOf(again)).toEqual([])
-    expect(await absent(keys, id, 0, two, [silent])).toBe('SUCCESS')
-    expect((await keys.party(silent)).absences).toBe(0)
-    const sent = await keys.done(keys.contract.send(accountOf(three), 'reportAbsence', [id, 0, [silent]]))
-    expect(eventsOf(sent)).toEqual([
-      { name: 'AbsenceReported', args: { session: id, attempt: 0, accused: silent, reporter: three } },
-      { name: 'AbsenceRecorded', args: { session: id, attempt: 0, accused: silent } },
-    ])
-    expect(await absent(keys, id, 0, four, [silent])).toBe('SUCCESS')
-    expect((await keys.party(silent)).absences).toBe(1)
-    expect((await keys.operation(id)).excluded).toEqual([silent])
-    await keys.seat(id)
-    expect(await absent(keys, id, 0, one, [silent])).toBe('AttemptWrong')
-  })
-  it('in a signature leaves out at one word, and counts at the words of all who could tell', async () => {
-    const keys = await createKeyWorld(5)
-    const key = await keys.activeKey('ecdsa', 3, 5)
-    const id = await keys.orderSignature(key)
-    expect(await absent(keys, id, 0, 1, [2])).toBe('AttemptWrong')
-    keys.world.nextBlock(5)
-    expect(await absent(keys, id, 1, 1, [2])).toBe('AttemptWrong')
-    expect(await absent(keys, id, 0, 1, [2])).toBe('SUCCESS')
-    expect(await keys.request(id)).toMatchObject({ excluded: [2] })
-    expect((await keys.party(2)).absences).toBe(0)
-    expect(await absent(keys, id, 0, 3, [2])).toBe('SUCCESS')
-    expect((await keys.party(2)).absences).toBe(1)
-    expect(await keys.request(id)).toMatchObject({ excluded: [2] })
-    keys.world.nextBlock(18)
-    expect(await absent(keys, id, 1, 1, [2])).toBe('AttemptWrong')
-    keys.world.nextBlock()
-    expect(await absent(keys, id, 1, 1, [2])).toBe('SUCCESS')
-    expect(await absent(keys, id, 1, 1, [2])).toBe('SUCCESS')
-    expect((await keys.party(2)).absences).toBe(1)
-    expect(await absent(keys, wordOf('nothing'), 0, 1, [2])).toBe('UnknownRequest')
-  })
-  it('three times in a row takes a party out of draws and has its keys healed', async () => {
-    const keys = await createKeyWorld(4)
-    const key = await keys.activeKey('ecdsa', 2, 3)
-    const [one = 0, two = 0] = await membersOf(keys, key)
-    const id = await keys.orderSignature(key)
-    for (let attempt = 0; attempt < 3; attempt++) {
-      expect(await keys.open()).toEqual([])
-      keys.world.nextBlock(20)
-      expect(await absent(keys, id, attempt, one, [two])).toBe('SUCCESS')
-    }
-    expect((await keys.party(two)).absences).toBe(3)
-    expect(await keys.contract.call('health', [key])).toEqual([2n, 2n, 0n])
-    expect(await keys.open()).toMatchObject([{ key, kind: RESHARE, feeWei: 0n }])
-    const [operation] = await keys.open()
-    await keys.seat(operation?.id ?? ZERO)
-    const seated = await keys.operation(operation?.id ?? ZERO)
-    expect(seated.state).toBe(OPERATION.seated)
-    expect([...seated.members, ...seated.dealers]).not.toContain(two)
-    expect(await keys.contract.refused(OWNER, 'requestKey', [0, 2, 4], FEE_WEI)).toBe('TooFewCandidates')
-  })
-  it('in proofs of signature is found where nobody orders anything, and has the key healed', async () => {
-    const keys = await createKeyWorld(6)
-    const key = await keys.activeKey('ed25519', 3, 5)
-    const members = await membersOf(keys, key)
-    const [silent = 0, one = 0, two = 0] = members
-    const outsider = [1, 2, 3, 4, 5, 6].find((party) => !members.includes(party)) ?? 0
-    const report = (reporter: number, accused: readonly number[], attempt = 0, epoch = 1n, id = key) =>
-      keys.contract.refused(accountOf(reporter), 'reportHeartbeatAbsence', [id, epoch, attempt, accused])
-    keys.world.height = 199
-    expect(await report(one, [silent])).toBe('NotReady')
-    keys.world.height = 200
-    expect(await report(one, [silent])).toBe('AttemptWrong')
-    keys.world.height = 219
-    expect(await report(one, [silent], 1)).toBe('AttemptWrong')
-    expect(await report(one, [silent], 0, 2n)).toBe('NotReady')
-    expect(await report(one, [silent], 0, 1n, wordOf('nothing'))).toBe('UnknownKey')
-    expect(await report(one, [one])).toBe('NotAMember')
-    expect(await report(outsider, [silent])).toBe('NotAMember')
-    expect(await keys.contract.refused(STRANGER, 'reportHeartbeatAbsence', [key, 1n, 0, [silent]])).toBe('NotAParty')
-    const session = keccak256(encodeAbiParameters([{ type: 'bytes32' }, { type: 'uint64' }], [key, 1n]))
-    for (let attempt = 0; attempt < 3; attempt++) {
-      keys.world.height = 201 + 20 * attempt
-      expect(await report(one, [silent], attempt)).toBe('SUCCESS')
-      expect(await keys.open()).toEqual([])
-      const sent = await keys.done(keys.contract.send(accountOf(two), 'reportHeartbeatAbsence', [key, 1n, attempt, [silent]]))
-      expect(eventsOf(sent).slice(0, 2)).toEqual([
-        { name: 'AbsenceReported', args: { session, attempt, accused: silent, reporter: two } },
-        { name: 'AbsenceRecorded', args: { session, attempt, accused: silent } },
-      ])
-      expect((await keys.party(silent)).absences).toBe(attempt + 1)
-    }
-    expect(await keys.open()).toMatchObject([{ key, kind: RESHARE, threshold: 3, feeWei: 0n }])
-  })
-  it('is not reported by a party that was expelled', async () => {
-    const keys = await createKeyWorld(3)
-    const id = await keys.order('ecdsa', 2, 3)
-    await keys.seat(id)
-    await keys.done(keys.contract.send(accountOf(1), 'unregisterParty', []))
-    expect(await absent(keys, id, 0, 1, [2])).toBe('NotAMember')
-  })
-  it('in a resharing is told by those who deal and those who receive alike', async () => {
-    const keys = await createKeyWorld(6)
-    const key = await keys.activeKey('ecdsa', 2, 3)
-    const sent = await keys.done(keys.contract.send(OWNER, 'requestReshare', [key, 2, 3], FEE_WEI))
-    const { operation } = eventOf(sent, 'OperationRequested') as { operation: Hash }
-    let row = await keys.operation(operation)
-    do {
-      await keys.seat(operation)
-      row = await keys.operation(operation)
-    } while (row.dealers.every((dealer) => row.members.includes(dealer)))
-    const dealer = row.dealers.find((each) => !row.members.includes(each)) ?? 0
-    const [member = 0, other = 0] = row.members
-    expect(await absent(keys, operation, row.attempt, dealer, [member])).toBe('SUCCESS')
-    expect(await absent(keys, operation, row.attempt, other, [member])).toBe('SUCCESS')
-    expect((await keys.party(member)).absences).toBe(1)
   })
 })
 

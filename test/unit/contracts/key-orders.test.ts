@@ -166,14 +166,14 @@ describe('seating', () => {
     const id = await keys.order('ed25519', 2, 3)
     await keys.seat(id)
     const [silent = 0, ...others] = (await keys.operation(id)).members
-    for (const reporter of others) await keys.done(keys.contract.send(accountOf(reporter), 'reportAbsence', [id, 0, [silent]]))
+    for (const reporter of others) await keys.done(keys.reportAbsence(id, 0, reporter, [silent]))
     expect((await keys.operation(id)).excluded).toEqual([silent])
     for (let attempt = 1; attempt < 5; attempt++) {
       await keys.seat(id)
       expect((await keys.operation(id)).members).not.toContain(silent)
     }
     const [second = 0, ...rest] = (await keys.operation(id)).members
-    for (const reporter of rest) await keys.done(keys.contract.send(accountOf(reporter), 'reportAbsence', [id, 4, [second]]))
+    for (const reporter of rest) await keys.done(keys.reportAbsence(id, 4, reporter, [second]))
     await keys.seat(id)
     expect(await keys.operation(id)).toMatchObject({ state: OPERATION.seated, excluded: [silent, second] })
   })
@@ -262,7 +262,7 @@ describe('a confirmation', () => {
     const keys = await createKeyWorld(3)
     const id = await keys.order('ed25519', 2, 3)
     await keys.seat(id)
-    for (const reporter of [1, 2]) await keys.done(keys.contract.send(accountOf(reporter), 'reportAbsence', [id, 0, [3]]))
+    for (const reporter of [1, 2]) await keys.done(keys.reportAbsence(id, 0, reporter, [3]))
     await keys.done(keys.contract.send(accountOf(3), 'confirm', [id, 0, DIGEST, publicKeyOf('ed25519', 'key')]))
     expect((await keys.party(3)).absences).toBe(0)
   })

@@ -90,7 +90,7 @@ describe('a lease', () => {
     const keys = await createKeyWorld(3)
     const id = await keys.order('ed25519', 2, 3)
     await keys.seat(id)
-    for (const reporter of [1, 2]) await keys.done(keys.contract.send(accountOf(reporter), 'reportAbsence', [id, 0, [3]]))
+    for (const reporter of [1, 2]) await keys.done(keys.reportAbsence(id, 0, reporter, [3]))
     expect((await keys.party(3)).absences).toBe(1)
     const renew = (generation: bigint, url = 'http://new') =>
       keys.contract.refused(accountOf(3), 'renewLease', [wordOf('instance'), generation, url])

@@ -1,7 +1,5 @@
 /** Signatures ordered from keys, and proofs that a committee can still sign: what counts is what verifies under the child key. @module */
 import { hexToBytes } from '#shared/bytes.ts'
-import { chooseSigningSet } from '#shared/dcrm/committee.ts'
-import type { Dispute } from '#shared/dcrm/committee.ts'
 import { genericDigest, heartbeatDigest } from '#shared/dcrm/digest.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
 import { KEY_MANAGER } from '#shared/system.ts'
@@ -23,6 +21,7 @@ import {
   headerAt,
   pathOf,
   rawHeader,
+  setOf,
   signAs,
   wordOf,
 } from '#test/unit/contracts/key-world.ts'
@@ -35,24 +34,6 @@ afterEach(checkBooks)
 
 const SUBJECT = wordOf('subject')
 const REWARD_WEI = 10n ** 16n
-
-const setOf = (
-  members: readonly number[],
-  threshold: number,
-  height: number,
-  session: Hash,
-  attempt: number,
-  out: readonly number[] = [],
-  disputes: readonly Dispute[] = [],
-) =>
-  chooseSigningSet(
-    nobleBackend,
-    { randomness: hexToBytes(headerAt(height).randomness), requestId: hexToBytes(session), attempt },
-    members,
-    threshold,
-    disputes,
-    out,
-  ) ?? []
 
 /** A request of an ECDSA key whose opening block has passed, and what its committee would post. */
 async function waiting(keys: KeyWorld, threshold = 2, size = 3) {
@@ -148,52 +129,24 @@ describe('a posted signature', () => {
     for (const party of members)
       expect(await keys.credit(accountOf(party))).toBe(FEE_WEI / 3n + (sets[attempt]?.includes(party) ? FEE_WEI / 2n : 0n))
   })
-  it('pays all members when disputes since then leave no set, or its block has left the window', async () => {
+  it('pays all members when disputes had left no set, or its block has left the window', async () => {
     const keys = await createKeyWorld(3)
-    const { post, members } = await waiting(keys)
+    const { key, opening, post, members } = await waiting(keys)
     const [first = 0, second = 0, third = 0] = members
     for (const [accuser, accused] of [
       [first, second],
       [second, third],
       [third, first],
     ] as const)
-      await keys.done(keys.contract.send(accountOf(accuser), 'reportDispute', [await onlyKey(keys), accused]))
-    expect(await post()).toBe('SUCCESS')
+      await keys.done(keys.contract.send(accountOf(accuser), 'reportDispute', [key, accused]))
+    keys.world.height = opening + 21
+    expect(await post(1)).toBe('SUCCESS')
     for (const party of members) expect(await keys.credit(accountOf(party))).toBe(2n * (FEE_WEI / 3n))
     const late = await createKeyWorld(3)
     const request = await waiting(late)
     late.world.height = request.opening + 257
     expect(await request.post(0, request.signature, '0x')).toBe('SUCCESS')
     for (const party of members) expect(await late.credit(accountOf(party))).toBe(2n * (FEE_WEI / 3n))
-  })
-  it('is the duty of members that nobody misses, down to the threshold; below it of all again', async () => {
-    const keys = await createKeyWorld(5)
-    const { key, opening, members } = await waiting(keys, 2, 4)
-    const signersOf = async (attempt: number, missed: readonly number[]): Promise<readonly number[]> => {
-      keys.world.height = opening - 3
-      const id = await keys.orderSignature(key, wordOf(`missed ${attempt} ${missed.join()}`), SUBJECT)
-      const { digest, requestedAt } = await keys.request(id)
-      const at = Number(requestedAt) + 4
-      keys.world.height = at + 1 + 20 * attempt
-      for (const accused of missed) {
-        const reporter = members.find((party) => party !== accused) ?? 0
-        await keys.done(keys.contract.send(accountOf(reporter), 'reportAbsence', [id, attempt, [accused]]))
-      }
-      const next = attempt + 1
-      keys.world.height = at + 1 + 20 * next
-      const signature = signAs('ecdsa', key, 'key', pathOf('generic', SUBJECT), digest)
-      const sent = await keys.done(keys.contract.send(STRANGER, 'postSignature', [id, next, signature, rawHeader(at)]))
-      const { signers } = eventOf(sent, 'SignaturePosted') as { signers: readonly number[] }
-      const out = members.length - missed.length < 2 ? [] : missed
-      expect(signers).toEqual(setOf(members, 2, at, id, next, out))
-      return signers
-    }
-    const [one = 0, two = 0, three = 0, four = 0] = members
-    for (let attempt = 0; attempt < 6; attempt++) {
-      expect(await signersOf(attempt, [one])).not.toContain(one)
-      expect(await signersOf(attempt, [one, two])).toEqual([three, four])
-      await signersOf(attempt, [one, two, three])
-    }
   })
   it('is the duty of one set throughout an attempt: a word counts from the first attempt that begins after it', async () => {
     for (const [reportedAt, from] of [
@@ -204,53 +157,67 @@ describe('a posted signature', () => {
       for (const attempt of [from - 1, from]) {
         const keys = await createKeyWorld(5)
         const { key, id, opening, signature, members } = await waiting(keys, 3, 5)
-        const [missed = 0] = setOf(members, 3, opening, id, attempt)
-        const reporter = members.find((party) => party !== missed) ?? 0
+        const told = setOf(members, 3, opening, id, 0)
+        const missed = setOf(members, 3, opening, id, attempt).find((party) => told.includes(party)) ?? 0
         keys.world.height = opening + reportedAt
-        await keys.done(keys.contract.send(accountOf(reporter), 'reportAbsence', [id, 0, [missed]]))
+        await keys.done(keys.reportAbsence(id, 0, told.find((party) => party !== missed) ?? 0, [missed]))
         keys.world.height = opening + 1 + 20 * from
         const sent = await keys.done(keys.contract.send(STRANGER, 'postSignature', [id, attempt, signature, rawHeader(opening)]))
         const out = attempt < from ? [] : [missed]
         expect(eventOf(sent, 'SignaturePosted')).toMatchObject({ key, signers: setOf(members, 3, opening, id, attempt, out) })
       }
   })
+  it('pays all members when the key has got other holders since the attempt began', async () => {
+    const keys = await createKeyWorld(4)
+    const { key, id, opening, signature, post, members } = await waiting(keys, 2, 4)
+    await keys.done(keys.contract.send(OWNER, 'requestRefresh', [key], FEE_WEI))
+    const [refresh] = await keys.open()
+    await keys.seat(refresh?.id ?? ZERO)
+    await keys.confirmAll(refresh?.id ?? ZERO, (await keys.key(key)).publicKey)
+    const since = keys.world.height
+    expect(since).toBeLessThan(opening + 20)
+    const [first = 0, second = 0] = setOf(members, 2, opening, id, 0)
+    expect(await keys.contract.refused(accountOf(first), 'reportAbsence', [id, 0, [second], rawHeader(opening)])).toBe('NotAMember')
+    keys.world.height = opening + 20
+    const set = setOf(members, 2, opening, id, 1)
+    const word = [id, 1, [set[1] ?? 0], rawHeader(opening)] as const
+    expect(await keys.contract.refused(accountOf(set[0] ?? 0), 'reportAbsence', word)).toBe('SUCCESS')
+    expect(await post(0, signature)).toBe('SUCCESS')
+    for (const party of members) expect(await keys.credit(accountOf(party))).toBe((3n * FEE_WEI) / 4n)
+  })
   it('is not the duty of who was absent three times before', async () => {
     const keys = await createKeyWorld(4)
-    const { key, id, opening, members } = await waiting(keys)
-    const [one = 0, two = 0, three = 0] = members
-    for (let attempt = 0; attempt < 3; attempt++) {
-      keys.world.height = opening + 1 + 20 * attempt
-      await keys.done(keys.contract.send(accountOf(one), 'reportAbsence', [id, attempt, [two]]))
+    const { key, members } = await waiting(keys)
+    const [one = 0, silent = 0, three = 0] = members
+    const next = async (count: number) => {
+      const id = await keys.orderSignature(key, wordOf(`next ${count}`), SUBJECT)
+      const opening = keys.world.height + 4
+      keys.world.height = opening + 1
+      return { id, opening }
     }
-    for (let count = 0; count < 6; count++) {
-      const next = await keys.orderSignature(key, wordOf(`next ${count}`), SUBJECT)
-      const { digest, requestedAt } = await keys.request(next)
-      keys.world.height = Number(requestedAt) + 5
-      const signature = signAs('ecdsa', key, 'key', pathOf('generic', SUBJECT), digest)
-      const raw = rawHeader(Number(requestedAt) + 4)
-      const sent = await keys.done(keys.contract.send(STRANGER, 'postSignature', [next, 0, signature, raw]))
+    for (let count = 0; (await keys.party(silent)).absences < 3; count++) {
+      const { id, opening } = await next(count)
+      const set = setOf(members, 2, opening, id, 0)
+      for (const other of set.filter((party) => set.includes(silent) && party !== silent))
+        await keys.done(keys.reportAbsence(id, 0, other, [silent]))
+    }
+    for (let count = 100; count < 106; count++) {
+      const { id, opening } = await next(count)
+      const signature = signAs('ecdsa', key, 'key', pathOf('generic', SUBJECT), (await keys.request(id)).digest)
+      const sent = await keys.done(keys.contract.send(STRANGER, 'postSignature', [id, 0, signature, rawHeader(opening)]))
       expect(eventOf(sent, 'SignaturePosted')['signers']).toEqual([one, three])
     }
   })
   it('ends the absence of its signers', async () => {
     const keys = await createKeyWorld(3)
     const { id, opening, post, members } = await waiting(keys)
-    const [signer = 0] = setOf(members, 2, opening, id, 0)
-    const other = members.find((party) => party !== signer) ?? 0
-    await keys.done(keys.contract.send(accountOf(other), 'reportAbsence', [id, 0, [signer]]))
+    const [signer = 0, other = 0] = setOf(members, 2, opening, id, 0)
+    await keys.done(keys.reportAbsence(id, 0, other, [signer]))
     expect((await keys.party(signer)).absences).toBe(1)
-    await keys.done(keys.contract.send(accountOf(signer), 'reportAbsence', [id, 0, members.filter((party) => party !== signer)]))
-    // All are left out by somebody, so nobody is.
     expect(await post()).toBe('SUCCESS')
     expect((await keys.party(signer)).absences).toBe(0)
   })
 })
-
-/** The one key of a world. */
-async function onlyKey(keys: KeyWorld): Promise<Hash> {
-  const [row] = (await keys.contract.call('keys', [0n, 1n])) as readonly { id: Hash }[]
-  return row?.id ?? ZERO
-}
 
 describe('a request that nobody serves', () => {
   it('expires after twelve attempts and gives its fee back', async () => {

@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto'
 import { toHex } from '#node/evm/hex.ts'
 import { keyManagerAbi } from '#shared/api/abi/key-manager.ts'
 import { bytesToBigint, bytesToHex, hexToBytes } from '#shared/bytes.ts'
+import { chooseSigningSet } from '#shared/dcrm/committee.ts'
+import type { Dispute } from '#shared/dcrm/committee.ts'
 import { childTweak } from '#shared/dcrm/derive.ts'
 import type { ChildPath } from '#shared/dcrm/derive.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
@@ -91,7 +93,15 @@ export type OperationRow = Readonly<{
   confirmations: number
   feeWei: bigint
 }>
-export type RequestRow = Readonly<{ id: Hash; state: number; digest: Hash; signature: Hex; feeWei: bigint; requestedAt: bigint }>
+export type RequestRow = Readonly<{
+  id: Hash
+  state: number
+  digest: Hash
+  signature: Hex
+  feeWei: bigint
+  requestedAt: bigint
+  excluded: readonly number[]
+}>
 export type PartyRow = Readonly<{ id: number; account: string; seats: number; absences: number; bondWei: bigint; excludedAt: bigint }>
 
 /** Secret of the key that a test's committee agrees on. */
@@ -160,6 +170,25 @@ export function eventOf(outcome: Outcome, name: string): Row {
     )
   return found.args
 }
+
+/** The set that the chain and all parties draw for an attempt of a session that block `height` opens. */
+export const setOf = (
+  members: readonly number[],
+  threshold: number,
+  height: number,
+  session: Hash,
+  attempt: number,
+  out: readonly number[] = [],
+  disputes: readonly Dispute[] = [],
+): readonly number[] =>
+  chooseSigningSet(
+    nobleBackend,
+    { randomness: hexToBytes(headerAt(height).randomness), requestId: hexToBytes(session), attempt },
+    members,
+    threshold,
+    disputes,
+    out,
+  ) ?? []
 
 /** The key manager with what tests do over and over. */
 export class KeyWorld {
@@ -233,6 +262,17 @@ export class KeyWorld {
     await this.confirmAll(id, publicKeyOf(scheme, label))
     this.world.nextBlock()
     return id
+  }
+
+  /** Header of the block that opened a request; an operation needs none. */
+  async openingOf(session: Hash): Promise<Hex> {
+    const { state, requestedAt } = await this.request(session)
+    return state === 0 ? '0x' : rawHeader(Number(requestedAt) + 4)
+  }
+
+  /** One party's word about an attempt of an operation or a request. */
+  async reportAbsence(session: Hash, attempt: number, reporter: number, accused: readonly number[]): Promise<Outcome> {
+    return this.contract.send(accountOf(reporter), 'reportAbsence', [session, attempt, accused, await this.openingOf(session)])
   }
 
   async orderSignature(key: Hash, message = wordOf('message'), subject = ZERO, feeWei = FEE_WEI): Promise<Hash> {
