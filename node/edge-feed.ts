@@ -3,6 +3,7 @@
  * An edge is trusted for nothing: every bundle is an AttestationTx that the pool checks like one from anybody.
  * @module
  */
+import { fetchBounded } from '#node/bounded-fetch.ts'
 import { zBundle, zBundlePage } from '#shared/api/http-oracle.ts'
 import { hexToBytes } from '#shared/bytes.ts'
 import { ATTESTATION_TX_TYPE } from '#shared/params.ts'
@@ -24,7 +25,7 @@ const SILENCE_MS = 20_000
 const REQUEST_TIMEOUT_MS = 5_000
 /** A frame holds one bundle: 48 KiB of transaction as hex, and little else. */
 const FRAME_CHARACTERS_MAX = 256 * 1024
-const PAGE_CHARACTERS_MAX = 16 * 1024 * 1024
+const PAGE_BYTES_MAX = 16 * 1024 * 1024
 const PAUSE_MS = [500, 10_000] as const
 
 /** Splits server-sent events into the data of `bundle` frames; other frames only show that the stream lives. Source: HTML standard 9.2. */
@@ -70,10 +71,8 @@ class EdgeFollower {
 
   async #page(after: number, limit: number) {
     const signal = AbortSignal.any([this.#stop, AbortSignal.timeout(REQUEST_TIMEOUT_MS)])
-    const response = await fetch(`${this.#url}/v1/bundles?after=${after}&limit=${limit}`, { signal, redirect: 'error' })
-    if (!response.ok) throw new Error(`GET /v1/bundles answered ${response.status}`)
-    const text = await response.text()
-    if (text.length > PAGE_CHARACTERS_MAX) throw new Error('page is too long')
+    const { status, text } = await fetchBounded(`${this.#url}/v1/bundles?after=${after}&limit=${limit}`, { signal }, PAGE_BYTES_MAX)
+    if (status !== 200) throw new Error(`GET /v1/bundles answered ${status}`)
     return zBundlePage.parse(JSON.parse(text))
   }
 

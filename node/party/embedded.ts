@@ -6,6 +6,8 @@ import type { PartySettings } from '#node/party/party.ts'
 
 /** How long a thread may take to end by itself. */
 const STOP_TIMEOUT_MS = 3000
+/** Heap of the thread: a party that outgrows it ends alone, and not the validator with it. */
+const HEAP_MIB = 1024
 
 export type EmbeddedParty = Readonly<{ stop: () => Promise<void> }>
 
@@ -16,7 +18,7 @@ export type PartyThread = Readonly<{ settings: PartySettings; logLevel: Level }>
 export function startEmbeddedParty(settings: PartySettings, logLevel: Level, log: Logger): EmbeddedParty {
   mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 })
   const workerData: PartyThread = { settings, logLevel }
-  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData })
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData, resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB } })
   const ended = new Promise<void>((done) => {
     worker.once('exit', () => done())
   })

@@ -1,4 +1,5 @@
 /** Turns a duty into sessions, runs them, and hands back what the chain is to be told. @module */
+import { fetchBounded } from '#node/bounded-fetch.ts'
 import type { Awaited as AwaitedSignature, Duty, OperationDuty, SetupDuty, SigningDuty, StockDuty } from '#node/party/duties.ts'
 import { OPERATION, SCHEMES } from '#node/party/duties.ts'
 import type { Board, ChainParty } from '#node/party/chain-view.ts'
@@ -34,6 +35,8 @@ const ROUND_TIMEOUT_MS = 6000
 /** Setting up a pair and presigning compute for longer between messages. */
 const HEAVY_TIMEOUT_MS = 15_000
 const KEY_TIMEOUT_MS = 3000
+/** Several times the public part of a key of the largest committee. */
+const PUBLIC_KEY_BYTES_MAX = 65_536
 
 export type ProtocolParts = RunnerParts &
   Readonly<{
@@ -354,9 +357,9 @@ async function publicKeyOf({ backend, signal }: ProtocolParts, board: Board, { k
   for (const { relayUrl } of members) {
     try {
       const url = `${relayUrl.replace(/\/$/, '')}/v1/keys/${key.id.slice(2)}/${key.epoch}`
-      const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(KEY_TIMEOUT_MS)]) })
-      const publicKey = response.ok ? decodePublicKey(await response.text()) : null
-      if (publicKey !== null && bytesToHex(keyCertificate(backend, publicKey)) === key.digest) return publicKey
+      const ends = AbortSignal.any([signal, AbortSignal.timeout(KEY_TIMEOUT_MS)])
+      const publicKey = decodePublicKey((await fetchBounded(url, { signal: ends }, PUBLIC_KEY_BYTES_MAX)).text)
+      if (bytesToHex(keyCertificate(backend, publicKey)) === key.digest) return publicKey
     } catch {
       // The next member may answer; without any the operation waits for its next attempt.
     }

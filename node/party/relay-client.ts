@@ -1,5 +1,7 @@
 /** Talks to one relay for one session: posts envelopes, reads what is new. A relay that fails is tried again later; it is never trusted. @module */
 import * as z from 'zod'
+import type { BoundedAnswer } from '#node/bounded-fetch.ts'
+import { fetchBounded } from '#node/bounded-fetch.ts'
 import { RelaySocket } from '#node/party/relay-socket.ts'
 import { bytesToHex } from '#shared/bytes.ts'
 import type { RelayClaim } from '#shared/dcrm/relay-proof.ts'
@@ -8,7 +10,10 @@ import type { SessionContext } from '#shared/dcrm/session-types.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 
 const REQUEST_TIMEOUT_MS = 8000
-const ANSWER_BYTES_MAX = 24 * 1024 * 1024
+const RECEIPT_BYTES_MAX = 4096
+/** More than a page of the largest envelopes in base64. */
+const PAGE_BYTES_MAX = 24 * 1024 * 1024
+const DONE: readonly number[] = [200, 201, 409]
 const zPage = z.object({
   envelopes: z.array(z.object({ cursor: z.int().nonnegative(), bytes: z.base64() })).max(256),
   next: z.int().nonnegative(),
@@ -56,18 +61,17 @@ export function createRelayClient(
           onEnvelope,
           signal,
         })
-  const request = (target: string, init: RequestInit): Promise<Response> =>
-    fetch(target, { ...init, signal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]) })
+  const ask = (target: string, init: RequestInit, limit: number): Promise<BoundedAnswer> =>
+    fetchBounded(target, { ...init, signal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]) }, limit)
   return {
     url,
     post: async (envelope) => {
       try {
         const body = Uint8Array.from(envelope)
         const headers = { 'content-type': 'application/octet-stream', ...prove({ kind: 'post', envelope }) }
-        const response = await request(base, { method: 'POST', body, headers })
-        await response.body?.cancel()
+        const { status } = await ask(base, { method: 'POST', body, headers }, RECEIPT_BYTES_MAX)
         // A taken place is an answer too: another envelope of ours is there, and sending again changes nothing.
-        return response.ok || response.status === 409
+        return DONE.includes(status)
       } catch {
         return false
       }
@@ -75,9 +79,7 @@ export function createRelayClient(
     read: async () => {
       if (socket?.isLive === true) return []
       try {
-        const response = await request(`${base}?after=${after}&to=${self}`, {})
-        const text = response.ok ? await response.text() : ''
-        if (text === '' || text.length > ANSWER_BYTES_MAX) return []
+        const { text } = await ask(`${base}?after=${after}&to=${self}`, {}, PAGE_BYTES_MAX)
         const page = zPage.parse(JSON.parse(text))
         after = Math.max(after, page.next)
         return page.envelopes.map(({ bytes }) => new Uint8Array(Buffer.from(bytes, 'base64')))

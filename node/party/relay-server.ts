@@ -2,6 +2,7 @@
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { Mailboxes } from '#node/party/mailboxes.ts'
+import { BoundedBytes } from '#shared/bounded-bytes.ts'
 import { hexToBytes } from '#shared/bytes.ts'
 import type { DcrmBackend } from '#shared/dcrm/backend.ts'
 import type { EnvelopeCrypto } from '#shared/dcrm/envelope-crypto.ts'
@@ -18,14 +19,9 @@ const STATUS = { STORED: 201, SAME: 200, TAKEN: 409, FULL: 413 } as const
 export type RelayServer = Readonly<{ url: string; close: () => Promise<void> }>
 
 async function bodyOf(request: IncomingMessage): Promise<Uint8Array | null> {
-  const parts: Buffer[] = []
-  let length = 0
-  for await (const part of request) {
-    length += (part as Buffer).length
-    if (length > ENVELOPE_BYTES_MAX) return null
-    parts.push(part as Buffer)
-  }
-  return new Uint8Array(Buffer.concat(parts))
+  const body = new BoundedBytes(ENVELOPE_BYTES_MAX)
+  for await (const part of request) if (!body.take(part as Buffer)) return null
+  return body.whole()
 }
 
 function answer(response: ServerResponse, status: number, body: unknown): void {

@@ -1,22 +1,16 @@
 /** One fetch of a registered source: only where it may go, only as much as it may bring. @module */
+import { BoundedBytes } from '#shared/bounded-bytes.ts'
 import type { FetchResult, JsonSource } from '#shared/oracle/fetch-plan.ts'
 import { type UrlAllowance, urlFault } from '#shared/oracle/url-guard.ts'
 
 const TIMEOUT_MS = 5000
 const BODY_BYTES_MAX = 262_144
 
-/** Text of a body of at most the limit; null when it is longer. */
+/** Text of a body of at most the limit; null when it is longer. @throws {TypeError} when it is not UTF-8 */
 async function boundedText(response: Response): Promise<string | null> {
-  if (response.body === null) return ''
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
-  let text = ''
-  let size = 0
-  for await (const chunk of response.body as ReadableStream<Uint8Array>) {
-    size += chunk.byteLength
-    if (size > BODY_BYTES_MAX) return null
-    text += decoder.decode(chunk, { stream: true })
-  }
-  return text + decoder.decode()
+  const body = new BoundedBytes(BODY_BYTES_MAX)
+  for await (const part of (response.body ?? []) as AsyncIterable<Uint8Array>) if (!body.take(part)) return null
+  return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(body.whole())
 }
 
 /** Fetches one source. Never throws: a failure is a stable code. */

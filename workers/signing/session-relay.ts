@@ -4,6 +4,7 @@
  * @module
  */
 import { DurableObject } from 'cloudflare:workers'
+import { BoundedBytes } from '#shared/bounded-bytes.ts'
 import { concatBytes, equalBytes, hexToBytes } from '#shared/bytes.ts'
 import { nobleEnvelopeCrypto } from '#shared/dcrm/envelope-crypto.ts'
 import { ENVELOPE_BYTES_MAX, decodeEnvelope } from '#shared/dcrm/envelope.ts'
@@ -69,7 +70,7 @@ export class SigningSession extends DurableObject<Env> {
   }
 
   async #take(request: Request): Promise<Response> {
-    const bytes = await readBounded(request, ENVELOPE_BYTES_MAX)
+    const bytes = await bodyOf(request)
     if (bytes === null) return refuse(413, 'ENVELOPE_TOO_LARGE', { limit: ENVELOPE_BYTES_MAX })
     const sender = decodeEnvelope(bytes)?.from
     const key = sender === undefined ? null : await this.#keyOf(sender)
@@ -203,14 +204,9 @@ export class SigningSession extends DurableObject<Env> {
   }
 }
 
-/** The body, or null once it is longer than `limit`. */
-async function readBounded(request: Request, limit: number): Promise<Uint8Array | null> {
-  const parts: Uint8Array[] = []
-  let length = 0
-  for await (const part of request.body ?? []) {
-    length += part.length
-    if (length > limit) return null
-    parts.push(part)
-  }
-  return concatBytes(...parts)
+/** The body, or null once it is longer than an envelope. */
+async function bodyOf(request: Request): Promise<Uint8Array | null> {
+  const body = new BoundedBytes(ENVELOPE_BYTES_MAX)
+  for await (const part of request.body ?? []) if (!body.take(part)) return null
+  return body.whole()
 }

@@ -121,6 +121,23 @@ describe('polling', () => {
   })
 })
 
+describe('an answer', () => {
+  it('without end is hung up on, to a post and to a poll', async () => {
+    let closed = 0
+    const { url } = await relay((_request, response) => {
+      response.on('close', () => (closed += 1))
+      const more = (): void => {
+        if (!response.destroyed) response.write(Buffer.alloc(1024 * 1024, 32), () => setImmediate(more))
+      }
+      more()
+    })
+    const client = clientOf(url)
+    expect(await client.post(envelope())).toBe(false)
+    expect(await client.read()).toEqual([])
+    await vi.waitFor(() => expect(closed).toBe(2))
+  })
+})
+
 describe('the socket', () => {
   it('brings envelopes by itself, so that nothing is polled, and comes back by cursor after a break', async () => {
     const got: string[] = []
