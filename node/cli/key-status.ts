@@ -1,5 +1,6 @@
 /** `fusion key status` and `fusion key list`: who holds keys, who serves, and what waits. @module */
 import * as z from 'zod'
+import { fetchBounded } from '#node/bounded-fetch.ts'
 import type { Command, Outcome } from '#node/cli/command.ts'
 import type { SignatureRow } from '#node/cli/key-chain.ts'
 import { KEY_STATES, KeyChain, OPERATION_STATES, confirmedBy, schemeOf } from '#node/cli/key-chain.ts'
@@ -11,6 +12,7 @@ import type { ChainKey, ChainOperation, ChainParty } from '#node/party/chain-vie
 import type { Hash } from '#shared/types.ts'
 
 const PARTY_TIMEOUT_MS = 2000
+const STATUS_BYTES_MAX = 1024 * 1024
 /** What a party tells about itself; only the chain is believed about anything else. */
 const zTold = z.object({
   party: z.int().nullable(),
@@ -22,8 +24,9 @@ type Asked = ChainParty & Readonly<{ told: Told | null }>
 
 async function ask(party: ChainParty): Promise<Asked> {
   try {
-    const answer = await fetch(`${party.relayUrl}/v1/status`, { signal: AbortSignal.timeout(PARTY_TIMEOUT_MS) })
-    const told = zTold.parse(await answer.json())
+    const url = `${party.relayUrl.replace(/\/$/, '')}/v1/status`
+    const { text } = await fetchBounded(url, { signal: AbortSignal.timeout(PARTY_TIMEOUT_MS) }, STATUS_BYTES_MAX)
+    const told = zTold.parse(JSON.parse(text))
     return { ...party, told: told.party === party.id ? told : null }
   } catch {
     return { ...party, told: null }

@@ -10,6 +10,7 @@ import { networkCommands } from '#node/cli/status.ts'
 import { triggerReadCommands } from '#node/cli/trigger-read.ts'
 import { triggerWriteCommands } from '#node/cli/trigger-write.ts'
 import { EdgeProblem, EdgeUnreachable, TriggerInvalid } from '#node/sdk/index.ts'
+import { visible, visibleLines } from '#shared/visible-text.ts'
 
 const COMMANDS: readonly Command[] = [
   ...networkCommands,
@@ -30,12 +31,13 @@ function find(words: readonly string[]): Readonly<{ command: Command; rest: read
   return command === undefined ? null : { command, rest: words.slice(command.path.split(' ').length) }
 }
 
-/** Why a line names no command: help was asked for, or a word is wrong. */
+/** Why a line names no command: help was asked for, also by a group's name alone, or a word is wrong. */
 function withoutCommand(words: readonly string[]): RunResult {
   const named = words.filter((word) => !word.startsWith('-'))
   const prefix = COMMANDS.some(({ path }) => path.startsWith(`${named[0] ?? ''} `)) ? (named[0] ?? '') : ''
   const text = overview(COMMANDS, prefix)
-  const wantsHelp = named.length === 0 || named[0] === 'help' || words.includes('--help')
+  const isGroup = words.length === 1 && prefix !== ''
+  const wantsHelp = named.length === 0 || named[0] === 'help' || words.includes('--help') || isGroup
   return wantsHelp
     ? { code: 0, out: text, error: '' }
     : { code: 2, out: '', error: `fusion: unknown command "${named.join(' ')}"\n\n${text}` }
@@ -50,8 +52,13 @@ function failure(error: unknown, command: Command): RunResult {
   return { code: 1, out: '', error: `fusion ${command.path}: ${known.message.split('\n')[0] ?? ''}\n` }
 }
 
-/** Runs one command line. Never throws. */
+/** Runs one command line. What it shows has nothing in it that acts on a terminal. Never throws. */
 export async function runLine(words: readonly string[], environment: Environment, progress?: (line: string) => void): Promise<RunResult> {
+  const { code, out, error } = await run(words, environment, (line) => progress?.(visible(line)))
+  return { code, out: visibleLines(out), error: visibleLines(error) }
+}
+
+async function run(words: readonly string[], environment: Environment, progress: (line: string) => void): Promise<RunResult> {
   const found = find(words)
   if (found === null) return withoutCommand(words)
   const { command, rest } = found

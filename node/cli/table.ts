@@ -1,8 +1,10 @@
 /** Plain text for people: tables, amounts, times. @module */
+import { visible } from '#shared/visible-text.ts'
 import { formatEther } from 'viem'
 
-/** A table with a head; columns are as wide as their widest cell. `rightAligned` are positions of numbers. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[], rightAligned: readonly number[] = []): string {
+/** A table with a head; columns are as wide as their widest cell. `rightAligned` are positions of numbers. A cell stays in its line. */
+export function table(head: readonly string[], given: readonly (readonly string[])[], rightAligned: readonly number[] = []): string {
+  const rows = given.map((cells) => cells.map(visible))
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)))
   const format = (cells: readonly string[]): string =>
     cells
@@ -12,10 +14,10 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   return [format(head), format(widths.map((width) => '-'.repeat(width))), ...rows.map(format)].join('\n')
 }
 
-/** `name: value` lines with the values in one column. */
+/** `name: value` lines with the values in one column. A value stays in its line. */
 export function fields(pairs: readonly (readonly [string, string])[]): string {
   const width = Math.max(...pairs.map(([name]) => name.length))
-  return pairs.map(([name, value]) => `${`${name}:`.padEnd(width + 1)} ${value}`).join('\n')
+  return pairs.map(([name, value]) => `${`${name}:`.padEnd(width + 1)} ${visible(value)}`).join('\n')
 }
 
 /** Wei as FSN. */

@@ -10,6 +10,7 @@ import { encodeDescription } from '#shared/trigger/codec.ts'
 import { refuseCondition, refuseTiming } from '#shared/trigger/condition-rules.ts'
 import { evaluationGas, fireGas } from '#shared/trigger/gas.ts'
 import { dueFrom } from '#shared/trigger/timing.ts'
+import { hasHidden } from '#shared/visible-text.ts'
 import type { Mode, TriggerDescription } from '#shared/trigger/types.ts'
 import type { Hash, Height, UnixMs, Wei } from '#shared/types.ts'
 import { TRIGGER_GAS_PERCENT } from '#shared/params.ts'
@@ -53,9 +54,7 @@ function hasEventTime(mode: Mode): boolean {
 function refuseLimits({ name, mode, limits }: TriggerDescription, context: LimitContext): Refusal | null {
   if (utf8ToBytes(name).length > NAME_BYTES_MAX)
     return { code: 'NAME_TOO_LONG', path: '/name', message: `expected at most ${NAME_BYTES_MAX} UTF-8 bytes` }
-  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
-  if (/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/.test(name))
-    return { code: 'NAME_CONTROL', path: '/name', message: 'control and direction characters are not allowed' }
+  if (hasHidden(name)) return { code: 'NAME_CONTROL', path: '/name', message: 'control and direction characters are not allowed' }
   if (limits.expiresAtMs <= context.timeMs)
     return { code: 'EXPIRES_PAST', path: '/limits/expiresAt', message: `expected after ${context.timeMs}, got ${limits.expiresAtMs}` }
   if (limits.expiresAtMs <= limits.notBeforeMs)

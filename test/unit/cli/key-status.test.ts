@@ -1,5 +1,7 @@
 /** What commands about keys show of parties, members, orders and stock, and whom they believe about it. @module */
-import { afterEach, describe, expect, it } from 'vitest'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Route } from '../sdk/fake-edge.ts'
 import type { Views } from './fake-keys.ts'
 import { KEY, OPERATION, REQUEST, Turns, keyRow, operationRow, partyRow, requestRow, startFakeKeys } from './fake-keys.ts'
@@ -67,6 +69,37 @@ describe('looking', { timeout: 20_000 }, () => {
       operations: [{ operation: OPERATION, kind: 'reshare', confirmedBy: [2], attempt: 1 }],
       pending: [{ request: REQUEST, excluded: [2] }, { request: OPERATION }],
     })
+  })
+
+  it('shows nothing of what parties registered as anything but text, and takes no more from them than a status', async () => {
+    let isClosed = false
+    const server = createServer((_, response) => {
+      response.on('close', () => (isClosed = true))
+      const more = (): void => {
+        if (!response.destroyed) response.write(Buffer.alloc(65_536, 32), () => setImmediate(more))
+      }
+      more()
+    })
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+    const answer = JSON.stringify({ party: 3, presignatures: {}, sessions: [] })
+    const acting = 'http://127.0.0.1:9/\u001b]0;x\u0007\u009b2J\n   9         0  -  \u202e'
+    const known: Views = { ...views }
+    const { run } = await network(known)
+    known['parties'] = [
+      partyRow(1, acting),
+      partyRow(2, `http://127.0.0.1:${(server.address() as AddressInfo).port}`),
+      partyRow(3, `data:application/json,${encodeURIComponent(answer)}#`),
+    ]
+    const { out, error } = await run(['status'])
+    expect(error).toBe('')
+    expect(out).toContain(String.raw`http://127.0.0.1:9/\u001b]0;x\u0007\u009b2J\u000a   9         0  -  \u202e`)
+    for (const party of [2, 3]) expect(out).toMatch(new RegExp(`^ +${party} +0 {2}- +1 +away +away `, 'm'))
+    await vi.waitFor(() => expect(isClosed).toBe(true))
+    const json = await run(['status', '--json'])
+    expect([out, json.out].join('').match(/[^\n\P{Cc}]|\u202e/u)).toBeNull()
+    expect(JSON.parse(json.out)).toMatchObject({ parties: [{ relayUrl: acting }, { party: 2 }, { party: 3 }] })
+    server.close()
+    server.closeAllConnections()
   })
 
   it('lists keys over pages', async () => {

@@ -123,8 +123,20 @@ describe('help', { timeout: 20_000 }, () => {
       const help = await runLine([...one.split(' '), '--help'], {})
       expect([help.code, help.out.split('\n')[0]?.startsWith(`fusion ${one}`), help.out.includes('--json')]).toEqual([0, true, true])
     }
-    expect((await runLine(['trigger'], {})).error).toContain('trigger explain <id>')
-    expect((await runLine(['trigger', '--help'], {})).out).not.toContain('feed list')
+  })
+
+  it.each(['trigger', 'feed', 'key'])('of the group %s is what its name alone asks for', async (group) => {
+    const alone = await runLine([group], {})
+    expect(alone).toEqual(await runLine([group, '--help'], {}))
+    const shown = alone.out.split('\n').filter((line) => line.startsWith('  '))
+    expect(shown.length).toBeGreaterThan(2)
+    for (const line of shown) expect(line.startsWith(`  ${group} `)).toBe(true)
+    expect(alone).toMatchObject({ code: 0, error: '' })
+    expect(await runLine([group, 'nonsense'], {})).toMatchObject({
+      code: 2,
+      out: '',
+      error: `fusion: unknown command "${group} nonsense"\n\n${alone.out}`,
+    })
   })
 
   it('answers what it does not understand with code 2', async () => {
