@@ -182,7 +182,7 @@ function startParty(
   rpcPort: number,
   log: Logger,
 ): EmbeddedParty | null {
-  const { partyPassphraseFile, partyHost, partyPort, dataDir, edges } = nodeConfig
+  const { partyPassphraseFile, partyHost, partyPort, partyPublicUrl, dataDir, edges } = nodeConfig
   if (partyPassphraseFile === '' || keys === null) return null
   const passphrase = readFileSync(partyPassphraseFile, 'utf8').trim()
   const settings = {
@@ -194,6 +194,7 @@ function startParty(
     edgeRelays: edges,
     host: partyHost,
     port: partyPort,
+    publicUrl: partyPublicUrl === '' ? null : partyPublicUrl,
   }
   return startEmbeddedParty(settings, nodeConfig.logLevel, log)
 }

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import * as z from 'zod'
+import { ADDRESS_RULE, isRelayAddress } from '#node/party/relay-address.ts'
 import { DecodeError } from '#shared/fault.ts'
 
 const port = z.coerce.number().int().min(0).max(65_535)
@@ -25,6 +26,7 @@ const schema = z.object({
   partyPassphraseFile: z.string(),
   partyHost: z.string().min(1),
   partyPort: port,
+  partyPublicUrl: z.string().refine((text) => text === '' || isRelayAddress(text), ADDRESS_RULE),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']),
 })
 
@@ -59,6 +61,12 @@ const OPTIONS: Readonly<Record<Name, Option>> = {
   },
   partyHost: { flag: 'party-host', env: 'FUSION_PARTY_HOST', preset: '127.0.0.1', help: 'address the relay of its party listens on' },
   partyPort: { flag: 'party-port', env: 'FUSION_PARTY_PORT', preset: '9745', help: 'port of that relay; 0 takes a free one' },
+  partyPublicUrl: {
+    flag: 'party-public-url',
+    env: 'FUSION_PARTY_PUBLIC_URL',
+    preset: '',
+    help: 'where the other parties reach that relay (default http://PARTY_HOST:PARTY_PORT)',
+  },
   logLevel: { flag: 'log-level', env: 'FUSION_LOG_LEVEL', preset: 'info', help: 'debug, info, warn or error' },
 }
 const NAMES = Object.keys(OPTIONS) as readonly Name[]

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import type { Level, Logger } from '#node/log.ts'
-import type { PartySettings } from '#node/party/party.ts'
+import type { PartySettings } from '#node/party/settings.ts'
 
 /** How long a thread may take to end by itself. */
 const STOP_TIMEOUT_MS = 3000

@@ -33,9 +33,11 @@ import { NOT_YET, Outbox } from '#node/party/outbox.ts'
 import { Presignatures } from '#node/party/presignatures.ts'
 import type { DutyEnd, ProtocolParts } from '#node/party/protocols.ts'
 import { perform } from '#node/party/protocols.ts'
+import { isLocalAddress } from '#node/party/relay-address.ts'
 import { startRelayServer } from '#node/party/relay-server.ts'
 import { relaysOf } from '#node/party/relays.ts'
 import { encodePublicKey } from '#node/party/share-codec.ts'
+import type { PartySettings } from '#node/party/settings.ts'
 import { Restarts, isUsable } from '#node/party/usability.ts'
 import { openVault } from '#node/party/vault.ts'
 import { hexToBytes, bytesToHex } from '#shared/bytes.ts'
@@ -43,24 +45,12 @@ import { ATTEMPT_BLOCKS } from '#shared/dcrm/digest.ts'
 import { encodeEvidence } from '#shared/dcrm/evidence.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 import { DecodeError } from '#shared/fault.ts'
+import { DEVNET_PARAMS } from '#shared/params.ts'
 import type { Hash, Hex } from '#shared/types.ts'
 
 const POLL_MS = 1000
 /** How long whoever comes later in turn waits before it does what the first should have done. */
 const TURN_MS = 6000
-
-export type PartySettings = Readonly<{
-  rpcUrl: string
-  chainId: number
-  dataDir: string
-  operatorKey: Hex
-  passphrase: string
-  /** Relays at the edge, in the order every party uses. */
-  edgeRelays: readonly string[]
-  host: string
-  /** Port of this party's own relay. */
-  port: number
-}>
 
 /** Runs until the signal. @throws {DecodeError} DATA_DIR_IN_USE, DATA_DIR_UNLOCKED, PASSPHRASE_WRONG, NETWORK_DIFFERS, LEASE_REFUSED, LEASE_LOST */
 export async function runParty(settings: PartySettings, log: Logger, signal: AbortSignal): Promise<void> {
@@ -134,6 +124,9 @@ class Party {
       },
       status: () => this.#status(),
     })
+    const relayUrl = this.#settings.publicUrl ?? relay.url
+    if (isLocalAddress(relayUrl) && this.#settings.chainId !== DEVNET_PARAMS.chainId)
+      this.#log.warn('relay-local', { relay: relayUrl, expected: 'a public URL that the other parties reach' })
     try {
       const seat = await enrol({
         chain: this.#chain,
@@ -142,11 +135,11 @@ class Party {
         log: this.#log,
         signal: this.#signal,
         dataDir: this.#settings.dataDir,
-        relayUrl: relay.url,
+        relayUrl,
         pollMs: POLL_MS,
       })
-      this.#log.info('party-ready', { party: seat.self, account: this.#chain.account, relay: relay.url })
-      await this.#follow(seat, relay.url)
+      this.#log.info('party-ready', { party: seat.self, account: this.#chain.account, relay: relayUrl })
+      await this.#follow(seat, relayUrl)
     } finally {
       this.#stop.abort()
       await relay.close()

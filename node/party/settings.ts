@@ -1,16 +1,31 @@
 /** Settings of a party's process: flags, then environment, then defaults. Secrets come from files or the environment, never from flags. @module */
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import type { PartySettings } from '#node/party/party.ts'
+import { ADDRESS_RULE, isRelayAddress } from '#node/party/relay-address.ts'
 import { DecodeError } from '#shared/fault.ts'
 import type { Hex } from '#shared/types.ts'
+
+export type PartySettings = Readonly<{
+  rpcUrl: string
+  chainId: number
+  dataDir: string
+  operatorKey: Hex
+  passphrase: string
+  /** Relays at the edge, in the order every party uses. */
+  edgeRelays: readonly string[]
+  host: string
+  /** Port of this party's own relay. */
+  port: number
+  /** Where others reach that relay, when it is not host and port. */
+  publicUrl: string | null
+}>
 
 type Environment = Readonly<Record<string, string | undefined>>
 
 /** Text of `fusion party --help`. */
 export const PARTY_HELP = `Runs one party of the key network: it holds shares and signs what the final chain orders.
 
-usage: fusion party --rpc URL --data-dir DIR --operator-key-file FILE --passphrase-file FILE [--relay URL]... [--port N]
+usage: fusion party --rpc URL --data-dir DIR --operator-key-file FILE --passphrase-file FILE [--relay URL]... [--port N] [--public-url URL]
 
   --rpc URL                 JSON-RPC of a validator this party trusts for the chain
   --relay URL               relay at an edge, in the order all parties use; may be repeated
@@ -19,6 +34,7 @@ usage: fusion party --rpc URL --data-dir DIR --operator-key-file FILE --passphra
   --passphrase-file FILE    passphrase of the store; or FUSION_PARTY_PASSPHRASE
   --host ADDRESS            address of this party's own relay (default 127.0.0.1)
   --port N                  its port (default: a free one)
+  --public-url URL          where the other parties reach that relay (default: http://ADDRESS:PORT)
   --chain-id N              chain id (default 81920, or FUSION_CHAIN_ID)
   --help                    this text
 `
@@ -43,6 +59,11 @@ function numberOf(text: string, flag: string, max: number): number {
   return value
 }
 
+function publicUrlOf(text: string | undefined): string | null {
+  if (text !== undefined && !isRelayAddress(text)) throw new DecodeError('SETTING_INVALID', '--public-url', ADDRESS_RULE)
+  return text ?? null
+}
+
 /** Reads settings. @throws {DecodeError} SETTING_MISSING, SETTING_UNREADABLE, SETTING_INVALID */
 export function readPartySettings(args: readonly string[], environment: Environment): PartySettings | 'help' {
   const { values } = parseArgs({
@@ -55,6 +76,7 @@ export function readPartySettings(args: readonly string[], environment: Environm
       'passphrase-file': { type: 'string' },
       host: { type: 'string' },
       port: { type: 'string' },
+      'public-url': { type: 'string' },
       'chain-id': { type: 'string' },
       help: { type: 'boolean' },
     },
@@ -77,5 +99,6 @@ export function readPartySettings(args: readonly string[], environment: Environm
     edgeRelays: values.relay ?? [],
     host: values.host ?? '127.0.0.1',
     port: numberOf(values.port ?? '0', '--port', 65_535),
+    publicUrl: publicUrlOf(values['public-url']),
   }
 }

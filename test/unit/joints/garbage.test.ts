@@ -136,6 +136,7 @@ beforeAll(async () => {
       partyPassphraseFile: '',
       partyHost: '127.0.0.1',
       partyPort: 0,
+      partyPublicUrl: '',
       logLevel: 'debug',
     },
     { debug: note, info: note, warn: note, error: note, close: () => undefined },

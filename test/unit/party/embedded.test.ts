@@ -7,7 +7,7 @@ import type { WorkerOptions } from 'node:worker_threads'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createLogger } from '#node/log.ts'
 import { startEmbeddedParty } from '#node/party/embedded.ts'
-import type { PartySettings } from '#node/party/party.ts'
+import type { PartySettings } from '#node/party/settings.ts'
 
 const started = vi.hoisted((): WorkerOptions[] => [])
 vi.mock('node:worker_threads', async (original) => ({
@@ -33,6 +33,7 @@ describe("a validator's party", () => {
       edgeRelays: [],
       host: '127.0.0.1',
       port: 0,
+      publicUrl: null,
     }
     startEmbeddedParty(settings, 'info', createLogger('party', 'info', join(folder, 'log')))
     expect(started.map(({ resourceLimits }) => resourceLimits)).toEqual([{ maxOldGenerationSizeMb: 1024 }])

@@ -42,6 +42,7 @@ export class KeyChain {
   /** Height of the last final block; grows with every question about it unless it is held. */
   height = 100
   isHeld = false
+  chainId = 81920
   readonly genesisHash: Hash = `0x${'11'.repeat(32)}`
   readonly parties = new Map<Address, Row>()
   keys: Row[] = []
@@ -87,7 +88,7 @@ export class KeyChain {
     const [first] = params as unknown as [never]
     const text = first as string
     const methods: Readonly<Record<string, () => unknown>> = {
-      eth_chainId: () => hexOf(81920),
+      eth_chainId: () => hexOf(this.chainId),
       eth_blockNumber: () => hexOf(this.height),
       eth_getBlockByNumber: () => {
         if (!this.isHeld && text === 'finalized') this.height++

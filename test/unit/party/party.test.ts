@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Fields, Logger } from '#node/log.ts'
 import { Custody } from '#node/party/custody.ts'
+import type { PartySettings } from '#node/party/settings.ts'
 import { runParty } from '#node/party/party.ts'
 import { openVault } from '#node/party/vault.ts'
 import { bytesToHex } from '#shared/bytes.ts'
@@ -44,7 +45,7 @@ afterEach(async () => {
 })
 
 /** A process over the volume `name`: its log, and how it ended. */
-function start(name: string) {
+function start(name: string, change: Partial<PartySettings> = {}) {
   const lines: string[] = []
   const note = (event: string, fields: Fields = {}): void => void lines.push(`${event} ${JSON.stringify(fields)}`)
   const log: Logger = { debug: note, info: note, warn: note, error: note, close: () => undefined }
@@ -58,6 +59,8 @@ function start(name: string) {
     edgeRelays: [],
     host: '127.0.0.1',
     port: 0,
+    publicUrl: null,
+    ...change,
   }
   const end = runParty(settings, log, stop.signal).then(
     () => 'stopped',
@@ -200,6 +203,23 @@ describe('a party and its node', () => {
     expect(rejections).toEqual([])
     chain.failing.clear()
     await vi.waitFor(() => expect(chain.sent).toContain('seat'), SOON)
+  }, 60_000)
+
+  it('registers where others find its relay, and warns when they cannot', async () => {
+    const publicUrl = 'https://relay.example/party'
+    chain.chainId = 7
+    const open = start('volume', { publicUrl, chainId: 7 })
+    await open.has('party-ready')
+    expect(open.lines.join('\n')).not.toContain('relay-local')
+    expect(chain.parties.get(ACCOUNT)).toMatchObject({ relayUrl: publicUrl })
+    await open.halt()
+    const closed = start('volume', { chainId: 7 })
+    await closed.has('relay-local')
+    await closed.halt()
+    chain.chainId = 81920
+    const onDevnet = start('volume')
+    await onDevnet.has('party-ready')
+    expect(onDevnet.lines.join('\n')).not.toContain('relay-local')
   }, 60_000)
 
   it('is refused on another network than its store was used in', async () => {
