@@ -7,12 +7,17 @@ import { machine } from './script.ts'
 import { createNativeSuite } from '#node/crypto/native.ts'
 import { createKeyHost } from '#node/dcrm/key-host.ts'
 import { concatBytes, hexToBytes } from '#shared/bytes.ts'
-import { encodeEvidence } from '#shared/dcrm/evidence.ts'
+import type { Group } from '#shared/dcrm/backend.ts'
+import { scalarBytes } from '#shared/dcrm/codec.ts'
+import { createDrbg } from '#shared/dcrm/drbg.ts'
+import { encodeContentEvidence, encodeEvidence } from '#shared/dcrm/evidence.ts'
 import { encodeEnvelope, envelopeDigest } from '#shared/dcrm/envelope.ts'
 import type { UnsignedEnvelope } from '#shared/dcrm/envelope.ts'
 import { nobleEnvelopeCrypto } from '#shared/dcrm/envelope-crypto.ts'
 import { uintBytes } from '#shared/dcrm/hash.ts'
+import { openIdOf, sessionIdOf } from '#shared/dcrm/ids.ts'
 import { DCRM_SELECTOR, dcrmGas, dcrmPrecompile } from '#shared/dcrm/precompile.ts'
+import { provePossession } from '#shared/dcrm/vss.ts'
 import { ed25519 } from '@noble/curves/ed25519.js'
 import { schnorr, secp256k1 } from '@noble/curves/secp256k1.js'
 
@@ -53,9 +58,21 @@ function graph(degree: number): Uint8Array {
   )
 }
 
-function envelope(payload: Uint8Array): Uint8Array {
-  const unsigned: UnsignedEnvelope = { id: word, epoch: 0, round: 1, kind: 'broadcast', from: 7, to: null, seq: 0, previous: zero, payload }
+function envelope(payload: Uint8Array, id = word, round = 1): Uint8Array {
+  const unsigned: UnsignedEnvelope = { id, epoch: 0, round, kind: 'broadcast', from: 7, to: null, seq: 0, previous: zero, payload }
   return encodeEnvelope({ ...unsigned, signature: nobleEnvelopeCrypto.sign(secret, envelopeDigest(backend, unsigned)) })
+}
+
+/** Images of a polynomial with the proof that their dealer knows its constant: honest, so that all of it is looked at. */
+function images(group: Group, threshold: number): Uint8Array {
+  const subject = { chainId: 1, protocol: 'dkg', requestId: word, epoch: 0, set: members, attempt: 0 }
+  const nonces = members.map(() => zero)
+  const sid = sessionIdOf(backend, openIdOf(backend, subject), nonces)
+  const { nonce, response } = provePossession(backend, group, createDrbg(backend, word, 'bench'), sid, 7, 5n)
+  const points = Array.from({ length: threshold }, (_, index) => group.mulBase(BigInt(index) * 7919n + 5n))
+  const payload = concatBytes(...group.encodeAll([...points, nonce]), scalarBytes(response))
+  const evidence = encodeContentEvidence(envelope(payload, sid, 4), subject, nonces) ?? zero
+  return concatBytes(byte(DCRM_SELECTOR.judge), uintBytes(7, 2), edwards, evidence)
 }
 
 const verify = (scheme: number, key: Uint8Array, signature: Uint8Array): Uint8Array =>
@@ -89,6 +106,10 @@ const inputs: Readonly<Record<string, Uint8Array>> = {
     edwards,
     encodeEvidence([envelope(new Uint8Array(9000)), envelope(new Uint8Array(9001))]),
   ),
+  'judge images, secp256k1 2 points': images(backend.secp256k1, 2),
+  'judge images, secp256k1 32 points': images(backend.secp256k1, 32),
+  'judge images, Ed25519 2 points': images(backend.ed25519, 2),
+  'judge images, Ed25519 32 points': images(backend.ed25519, 32),
   'generic digest': concatBytes(byte(DCRM_SELECTOR.genericDigest), word, word, word),
   'heartbeat digest': concatBytes(byte(DCRM_SELECTOR.heartbeatDigest), word, word, new Uint8Array(8), word),
   ...Object.fromEntries(

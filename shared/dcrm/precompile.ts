@@ -1,6 +1,6 @@
 /**
  * The precompile behind the key manager: headers, draws, derivation and verification for contracts. The first byte selects; all layouts are
- * fixed-width and checked to the last byte. Gas is charged by selector, scheme and length before any work, so it is the same on every node.
+ * fixed-width and checked to the last byte. Gas is charged by selector, scheme and lengths before any work, so it is the same on every node.
  * Source: docs/protocol.md, key precompile; paper 4.4.3 (1).
  * @module
  */
@@ -16,6 +16,7 @@ import type { ChildPath } from '#shared/dcrm/derive.ts'
 import { PURPOSES, childKey } from '#shared/dcrm/derive.ts'
 import { MAX_COMMITTEE, idsFault } from '#shared/dcrm/descriptor.ts'
 import { genericDigest, heartbeatDigest } from '#shared/dcrm/digest.ts'
+import { contentBytesOf } from '#shared/dcrm/evidence.ts'
 import { uintBytes } from '#shared/dcrm/hash.ts'
 import type { KeyPurpose, PartyId, Scheme } from '#shared/dcrm/types.ts'
 import { verifySignature } from '#shared/dcrm/verify.ts'
@@ -41,6 +42,9 @@ export const DCRM_SELECTOR = {
 const SCHEMES: readonly Scheme[] = ['ecdsa', 'taproot', 'ed25519']
 const ECDSA_BY_ADDRESS = 3
 
+/** Selector, accused and its key, before the evidence. */
+const JUDGE_HEAD_BYTES = 35
+
 /** Longest input of any selector, bytes: evidence holds two envelopes. */
 export const DCRM_INPUT_MAX = 24 * 1024
 
@@ -58,11 +62,19 @@ const GAS_VERIFY: readonly bigint[] = [9000n, 9000n, 9000n, 9000n]
 const GAS_CHILD: readonly bigint[] = [15_000n, 18_000n, 100_000n]
 const GAS_ADDRESS: readonly bigint[] = [18_000n, 3000n, 3000n]
 const GAS_JUDGE = 20_000n
+/** A proof of possession in Ed25519's group, and each 32 bytes that may be one of its points. */
+const GAS_CONTENT = 120_000n
+const GAS_PER_POINT = 60_000n
 /** A draw hashes each member once; the clique search is bounded by the committee's size. */
 const GAS_PER_MEMBER = 600n
 const GAS_SEARCH = 60_000n
 
 const searchGas = (): bigint => GAS_SEARCH + GAS_PER_MEMBER * BigInt(MAX_COMMITTEE)
+/** By the kind of evidence and the length it claims for what is to be read: where it claims too little nothing is read. */
+function judgeGas(input: Uint8Array): bigint {
+  const bytes = contentBytesOf(input.slice(JUDGE_HEAD_BYTES))
+  return GAS_JUDGE + (bytes === 0 ? 0n : GAS_CONTENT + GAS_PER_POINT * BigInt(Math.ceil(bytes / 32)))
+}
 const GAS_OF: Readonly<Record<number, (input: Uint8Array) => bigint>> = {
   [DCRM_SELECTOR.verify]: (input) => GAS_VERIFY[input[1] ?? 0] ?? 0n,
   [DCRM_SELECTOR.childKey]: (input) => GAS_CHILD[input[1] ?? 0] ?? 0n,
@@ -70,10 +82,10 @@ const GAS_OF: Readonly<Record<number, (input: Uint8Array) => bigint>> = {
   [DCRM_SELECTOR.committee]: (input) => GAS_PER_MEMBER * BigInt(Math.ceil(input.length / 22)),
   [DCRM_SELECTOR.signingSet]: searchGas,
   [DCRM_SELECTOR.largestSet]: searchGas,
-  [DCRM_SELECTOR.judge]: () => GAS_JUDGE,
+  [DCRM_SELECTOR.judge]: judgeGas,
 }
 
-/** Gas of an input, by its first two bytes and its length alone. */
+/** Gas of an input, by its length, its first two bytes and, for evidence, the five that say its kind and how much there is to read. */
 export function dcrmGas(input: Uint8Array): bigint {
   const byLength = GAS_BASE + GAS_PER_BYTE * BigInt(input.length)
   return byLength + (GAS_OF[input[0] ?? 0]?.(input) ?? 0n)

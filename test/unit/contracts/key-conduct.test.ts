@@ -3,7 +3,8 @@ import { bytesToHex, hexToBytes } from '#shared/bytes.ts'
 import { nobleEnvelopeCrypto } from '#shared/dcrm/envelope-crypto.ts'
 import type { UnsignedEnvelope } from '#shared/dcrm/envelope.ts'
 import { encodeEnvelope, envelopeDigest } from '#shared/dcrm/envelope.ts'
-import { encodeEvidence } from '#shared/dcrm/evidence.ts'
+import { encodeContentEvidence, encodeEvidence } from '#shared/dcrm/evidence.ts'
+import { openIdOf } from '#shared/dcrm/ids.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
 import { KEY_MANAGER, NODE_RESERVE } from '#shared/system.ts'
 import type { Hash, Hex } from '#shared/types.ts'
@@ -107,9 +108,9 @@ describe('a dispute', () => {
 
 describe('a proven fault', () => {
   const secret = hexToBytes(wordOf('secret'))
-  const signed = (payload: string, from: number, round = 1): Uint8Array => {
+  const signed = (payload: string, from: number, round = 1, id = hexToBytes(wordOf('session'))): Uint8Array => {
     const unsigned: UnsignedEnvelope = {
-      id: hexToBytes(wordOf('session')),
+      id,
       epoch: 0,
       round,
       kind: 'broadcast',
@@ -153,6 +154,24 @@ describe('a proven fault', () => {
     // Excluded is excluded: a bond that is gone cannot be asked for.
     keys.world.height += 2000
     expect(await keys.contract.refused(accountOf(6), 'unregisterParty', [])).toBe('NothingToDo')
+  })
+  it('may be one broadcast of the culprit that no honest party can have sent', async () => {
+    const { keys, culprit } = await withCulprit()
+    const subject = {
+      chainId: 81_920,
+      protocol: 'ecdsa',
+      requestId: hexToBytes(wordOf('request')),
+      epoch: 0,
+      set: [1, culprit],
+      attempt: 0,
+    }
+    // A partial is 64 bytes, this is one of 32.
+    const envelope = signed('half', culprit, 1, openIdOf(nobleBackend, subject))
+    const evidence = bytesToHex(encodeContentEvidence(envelope, subject, []) ?? new Uint8Array(0))
+    expect(await keys.contract.refused(STRANGER, 'reportFault', [1, evidence])).toBe('EvidenceWrong')
+    const sent = await keys.done(keys.contract.send(STRANGER, 'reportFault', [culprit, evidence]))
+    expect(eventsOf(sent)[0]).toMatchObject({ name: 'FaultProven', args: { accused: culprit, code: 'CONTENT_IMPOSSIBLE' } })
+    expect(await keys.credit(STRANGER)).toBe(BOND_WEI / 10n)
   })
   it('counts once, against its signer only', async () => {
     const { keys, culprit } = await withCulprit()

@@ -13,8 +13,8 @@ import type { Presignature } from '#shared/dcrm/presignature.ts'
 import { encodePresignature } from '#shared/dcrm/presignature.ts'
 import type { RoundMachine } from '#shared/dcrm/round.ts'
 import type { KeyShare, PartyId } from '#shared/dcrm/types.ts'
-import type { Transcript } from '#test/unit/dcrm/key-transcripts.ts'
-import { digest, recorded } from '#test/unit/dcrm/key-transcripts.ts'
+import type { Hear, Transcript } from '#test/unit/dcrm/key-transcripts.ts'
+import { digest, hearing, recorded } from '#test/unit/dcrm/key-transcripts.ts'
 import { tupleOf } from '#test/unit/dcrm/presign-support.ts'
 import { dealtShares, seedOf, unhex } from '#test/unit/dcrm/support.ts'
 
@@ -24,26 +24,28 @@ const results = <Result>(outcomes: ReadonlyMap<PartyId, Outcome<Result>>): Reado
   new Map([...outcomes].flatMap(([id, outcome]) => (outcome.kind === 'done' ? [[id, outcome.result] as const] : [])))
 
 /** All signers of `SET` through one protocol. */
-const through = <State, Result>(make: (id: PartyId) => RoundMachine<State, Result>) =>
-  recorded((tamper: Tamper) => results(runLockstep(new Map(SET.map((id) => [id, make(id)])), tamper).outcomes))
+const through = <State, Result>(make: (id: PartyId) => RoundMachine<State, Result>, heard?: ReturnType<typeof hearing>) =>
+  recorded((tamper: Tamper) => results(runLockstep(new Map(SET.map((id) => [id, make(id)])), tamper).outcomes), undefined, heard)
 
 /** Pairwise setup, a batch of two presignatures, a signature and the blame round of 1 and 3 in a 2-of-3 key. */
-export function ecdsaTranscripts(backend: DcrmBackend): Readonly<Record<string, Transcript>> {
+export function ecdsaTranscripts(backend: DcrmBackend, hear: Hear = () => undefined): Readonly<Record<string, Transcript>> {
   const shares = dealtShares('ecdsa', 2, [1, 2, 3], 'golden ecdsa', backend)
   const shareOf = (id: PartyId): KeyShare => shares.get(id) as KeyShare
   const seed = (what: string, id: PartyId): Uint8Array => seedOf(`golden ${what} ${id}`)
   const sid = (what: string): Uint8Array => seedOf(`golden ${what} sid`)
   const setup = through((self) => pairSetupMachine({ backend, self, set: SET, sid: sid('setup'), seed: seed('setup', self) }))
-  const presign = through((id) =>
-    presignMachine({
-      backend,
-      share: shareOf(id),
-      pairs: setup.value.get(id) ?? new Map(),
-      set: SET,
-      count: 2,
-      sid: sid('presign'),
-      seed: seed('presign', id),
-    }),
+  const presign = through(
+    (id) =>
+      presignMachine({
+        backend,
+        share: shareOf(id),
+        pairs: setup.value.get(id) ?? new Map(),
+        set: SET,
+        count: 2,
+        sid: sid('presign'),
+        seed: seed('presign', id),
+      }),
+    hearing(hear, 'presign', SET, sid('presign')),
   )
   const presignatureOf = (id: PartyId): Presignature => presign.value.get(id)?.[0] as Presignature
   const tuple = tupleOf('golden')
@@ -53,24 +55,29 @@ export function ecdsaTranscripts(backend: DcrmBackend): Readonly<Record<string, 
     if (typeof consumed === 'string') throw new Error(consumed)
     return consumed
   }
-  const online = through((self) => {
-    const { context, record } = used(self)
-    return ecdsaMachine({ backend, self, set: SET, context, digest: tuple.digest, partial: record.partial })
-  })
+  const online = through(
+    (self) => {
+      const { context, record } = used(self)
+      return ecdsaMachine({ backend, self, set: SET, context, digest: tuple.digest, partial: record.partial })
+    },
+    hearing(hear, 'ecdsa', SET, sid('online')),
+  )
   const partials = new Map(SET.map((id) => [id, decodePartial(backend.secp256k1.order, used(id).record.partial) as Partial]))
-  const blame = through((self) =>
-    blameMachine({
-      backend,
-      self,
-      presignature: presignatureOf(self),
-      context: used(self).context,
-      digest: tuple.digest,
-      tweak: tuple.tweak,
-      encodedKey,
-      partials,
-      phi: bytesToBigint(presignatureOf(self).phi),
-      seed: seed('blame', self),
-    }),
+  const blame = through(
+    (self) =>
+      blameMachine({
+        backend,
+        self,
+        presignature: presignatureOf(self),
+        context: used(self).context,
+        digest: tuple.digest,
+        tweak: tuple.tweak,
+        encodedKey,
+        partials,
+        phi: bytesToBigint(presignatureOf(self).phi),
+        seed: seed('blame', self),
+      }),
+    hearing(hear, 'blame', SET, sid('blame')),
   )
   return {
     setup: [

@@ -8,11 +8,13 @@ import { bytesToBigint, bytesToHex, concatBytes, hexToBytes } from '#shared/byte
 import { chooseCommittee, chooseSigningSet } from '#shared/dcrm/committee.ts'
 import { childKey } from '#shared/dcrm/derive.ts'
 import { genericDigest, heartbeatDigest } from '#shared/dcrm/digest.ts'
-import { encodeEvidence } from '#shared/dcrm/evidence.ts'
+import { encodeContentEvidence, encodeEvidence, judgeEvidence } from '#shared/dcrm/evidence.ts'
 import { encodeEnvelope, envelopeDigest } from '#shared/dcrm/envelope.ts'
 import { nativeEnvelopeCrypto } from '#node/dcrm/envelope-crypto.ts'
 import { uintBytes } from '#shared/dcrm/hash.ts'
+import { openIdOf } from '#shared/dcrm/ids.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
+import type { DcrmHost } from '#shared/dcrm/precompile.ts'
 import { DCRM_INPUT_MAX, DCRM_SELECTOR, dcrmGas, dcrmPrecompile } from '#shared/dcrm/precompile.ts'
 import { encodeHeader } from '#shared/hhcm/codec.ts'
 import { blockHash } from '#shared/hhcm/signing.ts'
@@ -207,11 +209,51 @@ describe('keys, digests, headers and evidence', () => {
     expect(judge(0x0107, key, envelope(1, 1, 0x0107), envelope(2, 1, 0x0107))).toBe('EQUIVOCATION')
     expect(judge(0x0107, key, envelope(1), envelope(2))).toBe('')
   })
+  it('one signed broadcast that nobody honest can have sent convicts its signer, on both backends', () => {
+    const secret = seedOf('signer')
+    const key = ed25519.getPublicKey(secret)
+    const subject = { chainId: 81_920, protocol: 'frost', requestId: seedOf('request'), epoch: 2, set: [3, 7], attempt: 1 }
+    const unsigned = {
+      id: openIdOf(nobleBackend, subject),
+      epoch: 2,
+      round: 1,
+      kind: 'broadcast' as const,
+      from: 7,
+      to: null,
+      seq: 0,
+      previous: seedOf('p'),
+    }
+    const point = secp256k1.Point.BASE.toBytes()
+    const judge = (accused: number, payload: Uint8Array): readonly string[] => {
+      const envelope = encodeEnvelope({
+        ...unsigned,
+        payload,
+        signature: nativeEnvelopeCrypto.sign(secret, envelopeDigest(nobleBackend, { ...unsigned, payload })),
+      })
+      const evidence = encodeContentEvidence(envelope, subject, []) ?? new Uint8Array(0)
+      const input = concatBytes(Uint8Array.of(DCRM_SELECTOR.judge), uintBytes(accused, 2), key, evidence)
+      const judgeEither: DcrmHost['judge'] = (...about) => judgeEvidence(nobleBackend, suite.ed25519Verify, ...about)
+      const hosts: readonly DcrmHost[] = [host, { ...host, backend: nobleBackend, judge: judgeEither }]
+      return hosts.map((each) => Buffer.from(dcrmPrecompile(each, input)).toString())
+    }
+    expect(judge(7, concatBytes(point, point))).toEqual(['', ''])
+    expect(judge(7, concatBytes(point, point.with(0, 5)))).toEqual(['CONTENT_IMPOSSIBLE', 'CONTENT_IMPOSSIBLE'])
+    expect(judge(3, concatBytes(point, point.with(0, 5)))).toEqual(['', ''])
+  })
   it('no evidence convicts nobody, be it empty or as long as it may be', () => {
     expect(run(DCRM_SELECTOR.judge, new Uint8Array(34))).toHaveLength(0)
     expect(run(DCRM_SELECTOR.judge, new Uint8Array(DCRM_INPUT_MAX - 1))).toHaveLength(0)
   })
 })
+
+/** An input for the judge with evidence of this kind and, in its last three bytes, this length. */
+const judging = (kind: number, ...length: readonly [number, number, number]): readonly number[] => [
+  7,
+  ...new Uint8Array(34),
+  kind,
+  0,
+  ...length,
+]
 
 /** First bytes, length and gas of inputs, by docs/protocol.md. */
 const GAS: readonly (readonly [readonly number[], number, bigint])[] = [
@@ -235,6 +277,14 @@ const GAS: readonly (readonly [readonly number[], number, bigint])[] = [
   [[5], 1, 712n + 18_000n],
   [[6], 100, 1900n + 79_200n],
   [[7], 100, 1900n + 20_000n],
+  // Evidence begins at byte 35: its kind, then the length of an envelope, of which 148 bytes are not payload.
+  [judging(0, 0, 5, 0), 100, 1900n + 20_000n],
+  [judging(1, 0, 0, 148), 100, 1900n + 20_000n],
+  [judging(1, 0, 0, 149), 100, 1900n + 20_000n + 120_000n + 60_000n],
+  [judging(1, 0, 0, 180), 100, 1900n + 20_000n + 120_000n + 60_000n],
+  [judging(1, 0, 0, 181), 100, 1900n + 20_000n + 120_000n + 120_000n],
+  [judging(1, 0, 5, 148), 100, 1900n + 20_000n + 120_000n + 40n * 60_000n],
+  [judging(1, 255, 255, 255), 100, 1900n + 20_000n + 120_000n + 40n * 60_000n],
   [[8], 100, 1900n],
   [[9], 100, 1900n],
   [[10], 100, 1900n + 79_200n],
