@@ -42,7 +42,6 @@ import { Restarts, isUsable } from '#node/party/usability.ts'
 import { openVault } from '#node/party/vault.ts'
 import { hexToBytes, bytesToHex } from '#shared/bytes.ts'
 import { ATTEMPT_BLOCKS } from '#shared/dcrm/digest.ts'
-import { encodeEvidence } from '#shared/dcrm/evidence.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 import { DecodeError } from '#shared/fault.ts'
 import { DEVNET_PARAMS } from '#shared/params.ts'
@@ -51,6 +50,8 @@ import type { Hash, Hex } from '#shared/types.ts'
 const POLL_MS = 1000
 /** How long whoever comes later in turn waits before it does what the first should have done. */
 const TURN_MS = 6000
+/** Refusal of a report that was checked before it was sent: the others see the same proof, and one was first. */
+const EVIDENCE_SEEN = 'EvidenceWrong'
 
 /** Runs until the signal. @throws {DecodeError} DATA_DIR_IN_USE, DATA_DIR_UNLOCKED, PASSPHRASE_WRONG, NETWORK_DIFFERS, LEASE_REFUSED, LEASE_LOST */
 export async function runParty(settings: PartySettings, log: Logger, signal: AbortSignal): Promise<void> {
@@ -302,8 +303,8 @@ class Party {
   async #report(duty: Duty, end: DutyEnd, board: Board, self: PartyId): Promise<void> {
     for (const failure of end.failures) {
       this.#log.info('session-end', { duty: duty.name, end: failure.kind === 'done' ? 'done' : failure.code })
-      for (const { fault, evidence } of failure.accusations)
-        if (fault.class === 'proof') await this.#accuse(duty, fault.accused, fault.code, evidence)
+      for (const { fault, proof } of failure.accusations)
+        if (fault.class === 'proof') await this.#accuse(duty, fault.accused, fault.code, proof)
       if (failure.kind === 'aborted' && failure.absent.length > 0) await this.#reportAbsence(duty, failure.absent)
     }
     if (duty.kind === 'operate' && end.confirmation !== null) {
@@ -323,16 +324,16 @@ class Party {
     this.#outbox.tell(board)
   }
 
-  async #accuse(duty: Duty, accused: PartyId, code: string, evidence: readonly Uint8Array[]): Promise<void> {
+  async #accuse(duty: Duty, accused: PartyId, code: string, proof: Uint8Array | null): Promise<void> {
     this.#log.warn('fault-proven', { accused, code })
-    if (code !== 'EQUIVOCATION') {
-      // The chain judges equivocation only; for the rest this party keeps its distance, in this epoch or in this attempt.
-      if (duty.key.state === KEY_ACTIVE) this.#custody.dispute(duty.key.id, duty.key.epoch, accused, code)
-      else await this.#reportAbsence(duty, [accused])
-      return
+    if (proof !== null) {
+      const refusal = await this.#chain.send('reportFault', [accused, bytesToHex(proof)])
+      this.#log.info('fault-reported', { accused, refusal })
+      if (refusal === null || refusal === EVIDENCE_SEEN) return
     }
-    const refusal = await this.#chain.send('reportFault', [accused, bytesToHex(encodeEvidence(evidence))])
-    this.#log.info('fault-reported', { accused, refusal })
+    // What only the whole run shows, the chain does not judge; this party keeps its distance, in this epoch or in this attempt.
+    if (duty.key.state === KEY_ACTIVE) this.#custody.dispute(duty.key.id, duty.key.epoch, accused, code)
+    else await this.#reportAbsence(duty, [accused])
   }
 
   async #reportAbsence(duty: Duty, absent: readonly PartyId[]): Promise<void> {

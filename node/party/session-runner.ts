@@ -23,8 +23,8 @@ const POLL_OTHERS_MS = 500
 const POST_TRIES = 20
 const POST_RETRY_MS = 500
 
-/** A proven fault with its encoded envelopes. */
-export type Accusation = Readonly<{ fault: Fault; evidence: readonly Uint8Array[] }>
+/** A fault a party names, with what the chain would convict by, if anything. */
+export type Accusation = Readonly<{ fault: Fault; proof: Uint8Array | null }>
 export type SessionEnd<Result> = Readonly<{ accusations: readonly Accusation[]; openId: Hash }> &
   (Readonly<{ kind: 'done'; result: Result }> | Readonly<{ kind: 'aborted'; code: string; absent: readonly PartyId[] }>)
 
@@ -167,7 +167,7 @@ class Running<State, Result> {
         this.#job.onProgress(effect.name, effect.party)
         break
       case 'fault':
-        this.#accusations.push({ fault: effect.fault, evidence: effect.evidence })
+        this.#accusations.push({ fault: effect.fault, proof: effect.proof })
         break
       case 'done':
         this.#end({ kind: 'done', result: effect.result, accusations: this.#accusations, openId: this.#openId })

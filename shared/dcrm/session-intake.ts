@@ -100,11 +100,12 @@ function accuse<State, Result>(state: SessionState<State>, first: Envelope, seco
   if (round === 0 || kind === 'forward' || state.accused.includes(from)) return { state, effects: [] }
   const evidence = [encodeEnvelope(first), encodeEnvelope(second)]
   // What no transaction can carry, the chain cannot judge: then this party keeps its distance for good.
-  const isProof = encodeEvidence(evidence).length <= EVIDENCE_BYTES_LIMIT
+  const proof = encodeEvidence(evidence)
+  const isProof = proof.length <= EVIDENCE_BYTES_LIMIT
   const fault = { accused: from, class: isProof ? 'proof' : 'dispute', code: 'EQUIVOCATION', evidence: [{ round, from, to }] } as const
   const dispute = { kind: 'dispute', accused: from, code: fault.code } as const
   return {
     state: { ...state, accused: [...state.accused, from] },
-    effects: [...(isProof ? [] : [dispute]), { kind: 'fault', fault, evidence }],
+    effects: [...(isProof ? [] : [dispute]), { kind: 'fault', fault, evidence, proof: isProof ? proof : null }],
   }
 }

@@ -53,7 +53,8 @@ export type SessionEffect<Result> =
   | Readonly<{ kind: 'send'; relay: number; envelope: Uint8Array }>
   /** A party's message of a round is here. */
   | Readonly<{ kind: 'progress'; round: number; name: string; party: PartyId }>
-  | Readonly<{ kind: 'fault'; fault: Fault; evidence: readonly Uint8Array[] }>
+  /** `proof` is what the chain convicts by, null where it would not. */
+  | Readonly<{ kind: 'fault'; fault: Fault; evidence: readonly Uint8Array[]; proof: Uint8Array | null }>
   | Readonly<{ kind: 'done'; result: Result }>
   | Readonly<{ kind: 'aborted'; code: string; absent: readonly PartyId[] }>
 

@@ -11,6 +11,7 @@ import type { EnvelopeCrypto } from '#shared/dcrm/envelope-crypto.ts'
 import { messageKey } from '#shared/dcrm/envelope-crypto.ts'
 import type { Envelope } from '#shared/dcrm/envelope.ts'
 import { associatedData, encodeEnvelope, envelopePlace } from '#shared/dcrm/envelope.ts'
+import { encodeContentEvidence, judgeEvidence } from '#shared/dcrm/evidence.ts'
 import { hashItems } from '#shared/dcrm/hash.ts'
 import { openIdOf, sessionIdOf } from '#shared/dcrm/ids.ts'
 import { isSized } from '#shared/dcrm/lockstep.ts'
@@ -217,7 +218,8 @@ const machineOf = <State, Result>({ context, state }: Turn<State, Result>) => co
 /** Acts on a step of the protocol: disputes first, then faults, then what comes next. */
 function take<State, Result>(turn: Turn<State, Result>, step: Step<State, Result>): void {
   for (const { accused, class: kind, code } of step.faults) if (kind === 'dispute') turn.effects.push({ kind: 'dispute', accused, code })
-  for (const fault of step.faults) turn.effects.push({ kind: 'fault', fault, evidence: evidenceOf(turn.state, fault) })
+  for (const fault of step.faults)
+    turn.effects.push({ kind: 'fault', fault, evidence: evidenceOf(turn.state, fault).map(encodeEnvelope), proof: proofOf(turn, fault) })
   if (step.kind === 'done') {
     repeatLast(turn)
     turn.effects.push({ kind: 'done', result: step.result })
@@ -234,13 +236,24 @@ function take<State, Result>(turn: Turn<State, Result>, step: Step<State, Result
   sendRound(turn, step.spec.round, step.send)
 }
 
-function evidenceOf<State>(state: SessionState<State>, fault: Fault): readonly Uint8Array[] {
+function evidenceOf<State>(state: SessionState<State>, fault: Fault): readonly Envelope[] {
   return fault.evidence.flatMap(({ round, from, to }) => {
     const kind = to === null ? ('broadcast' as const) : ('direct' as const)
     const place = envelopePlace({ id: state.id, round, kind, from, to, seq: 0, epoch: 0, previous: EMPTY_CHAIN, payload: EMPTY_CHAIN })
     const envelope = state.accepted.get(place)
-    return envelope === undefined ? [] : [encodeEnvelope(envelope)]
+    return envelope === undefined ? [] : [envelope]
   })
+}
+
+/** What convicts the accused before the chain: one of its own broadcasts, by itself. Null when it takes more of the run to see the fault. */
+function proofOf<State, Result>(turn: Turn<State, Result>, fault: Fault): Uint8Array | null {
+  const { plan, backend, crypto } = turn.context
+  const { accused, class: kind } = fault
+  const signKey = plan.parties.find(({ id }) => id === accused)?.signKey
+  if (kind !== 'proof' || signKey === undefined) return null
+  const nonces = openingsOf(turn).map(({ nonce }) => nonce)
+  const proofs = evidenceOf(turn.state, fault).map((envelope) => encodeContentEvidence(encodeEnvelope(envelope), plan.subject, nonces))
+  return proofs.find((proof) => proof !== null && judgeEvidence(backend, crypto.verify, accused, signKey, proof) !== null) ?? null
 }
 
 function sendRound<State, Result>(turn: Turn<State, Result>, round: number, { broadcast, direct }: Outgoing): void {

@@ -1,5 +1,7 @@
 /** Opening, deadlines, relays and the end of a session, step by step. @module */
 import { describe, expect, it } from 'vitest'
+import { nativeEnvelopeCrypto } from '#node/dcrm/envelope-crypto.ts'
+import { judgeEvidence } from '#shared/dcrm/evidence.ts'
 import type { Fault } from '#shared/dcrm/round.ts'
 import { openIdOf, sessionIdOf } from '#shared/dcrm/ids.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
@@ -201,6 +203,27 @@ describe('faults', () => {
     expect(dispute?.evidence.map((bytes) => read(bytes)).map(({ from, to, kind }) => [from, to, kind])).toEqual([[7, 1, 'direct']])
     expect(absent?.evidence).toEqual([])
   })
+  it.each([
+    ['dkg', true, 'CONTENT_IMPOSSIBLE'],
+    ['frost', false, 'CONTENT_IMPOSSIBLE'],
+    ['toy', true, null],
+  ] as const)(
+    'of the accused’s own broadcasts come with what a judge convicts by, where one of them suffices: %s',
+    (protocol, hasOpening, code) => {
+      const rounds = [
+        { faults: [fault(2, 'proof', [{ round: 1, from: 2, to: null }]), fault(7, 'dispute', [{ round: 1, from: 7, to: null }])] },
+        {},
+      ]
+      // What the toy protocol says is no message of the others.
+      const room = new Room((id) => ({ protocol, hasOpening, rounds: id === 1 ? rounds : [{}, {}] })).start()
+      const [proof, dispute] = room.seat(1).of('fault')
+      const verdict = (accused: number) =>
+        judgeEvidence(nobleBackend, nativeEnvelopeCrypto.verify, accused, keys(accused).peer.signKey, proof?.proof ?? new Uint8Array(0))
+      expect([verdict(2), verdict(7)]).toEqual([code, null])
+      expect(proof?.proof === null).toBe(code === null)
+      expect(dispute?.proof).toBeNull()
+    },
+  )
   it('of a protocol that gives up say who was absent, and nobody else', () => {
     const faults = [fault(2, 'proof'), fault(7, 'absent')]
     const room = new Room(() => ({ rounds: [{ faults, abort: 'TOY_OVER' }] })).start()

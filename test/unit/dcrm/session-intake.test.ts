@@ -184,6 +184,7 @@ describe('two different signed messages for one place', () => {
       { accused: 2, class: 'proof', code: 'EQUIVOCATION', evidence: [{ round: 1, from: 2, to: null }] },
     ])
     const evidence = encodeEvidence(faults[0]?.evidence ?? [])
+    expect(faults[0]?.proof).toEqual(evidence)
     expect(judgeEvidence(nobleBackend, nativeEnvelopeCrypto.verify, 2, keys(2).peer.signKey, evidence)).toBe('EQUIVOCATION')
     expect(seat.of('dispute')).toEqual([])
   })
@@ -243,7 +244,7 @@ describe('two different signed messages for one place', () => {
     const [seat, kinds] = kindsOf(fits + 1)
     expect(kinds).toEqual(['dispute', 'fault'])
     expect(seat.of('dispute')).toEqual([{ kind: 'dispute', accused: 2, code: 'EQUIVOCATION' }])
-    expect(seat.of('fault')).toMatchObject([{ fault: { accused: 2, class: 'dispute', code: 'EQUIVOCATION' } }])
+    expect(seat.of('fault')).toMatchObject([{ fault: { accused: 2, class: 'dispute', code: 'EQUIVOCATION' }, proof: null }])
   })
   it('of two parties name both', () => {
     const { seat, good } = waiting()

@@ -77,7 +77,7 @@ export function toyMachine(self: PartyId, rounds: readonly ToyRound[], set: read
 }
 
 export type ToyPlan = Partial<Omit<SessionPlan<ToyState, Heard>, 'subject' | 'machine'>> &
-  Readonly<{ rounds?: readonly ToyRound[]; attempt?: number; epoch?: number; crypto?: EnvelopeCrypto }>
+  Readonly<{ rounds?: readonly ToyRound[]; protocol?: string; attempt?: number; epoch?: number; crypto?: EnvelopeCrypto }>
 
 /** One party of a session. */
 export class Seat {
@@ -86,10 +86,13 @@ export class Seat {
   readonly effects: SessionEffect<Heard>[] = []
   state: SessionState<ToyState>
 
-  constructor(id: PartyId, { rounds = [{}], attempt = 0, epoch = EPOCH, crypto = nativeEnvelopeCrypto, ...change }: ToyPlan = {}) {
+  constructor(
+    id: PartyId,
+    { rounds = [{}], protocol = 'toy', attempt = 0, epoch = EPOCH, crypto = nativeEnvelopeCrypto, ...change }: ToyPlan = {},
+  ) {
     this.id = id
     const plan: SessionPlan<ToyState, Heard> = {
-      subject: { chainId: 81_920, protocol: 'toy', requestId: seedOf('request'), epoch, set: SET, attempt },
+      subject: { chainId: 81_920, protocol, requestId: seedOf('request'), epoch, set: SET, attempt },
       hasOpening: true,
       descriptorHash: seedOf('descriptor'),
       parties: SET.map((each) => keys(each).peer),
