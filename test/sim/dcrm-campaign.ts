@@ -253,9 +253,10 @@ const NEEDS_BLAME = 'BAD_PARTIAL'
 
 type Ends = readonly (readonly [PartyId, PartyEnd<unknown>])[]
 
-/** Honest parties that are proven guilty or shut out, and ends over content that name nobody. */
+/** Honest parties that are proven guilty, by themselves or by others, or shut out, and ends over content that name nobody. */
 function framed(honest: Ends, cheater: PartyId | null): readonly string[] {
-  return honest.flatMap(([id, { faults, disputes, code }]) => [
+  return honest.flatMap(([id, { faults, disputes, code, guilty }]) => [
+    ...guilty.map((round) => `honest ${id} would be convicted by its broadcast of round ${round}`),
     ...faults
       .filter(({ accused, class: kind }) => kind !== 'absent' && accused !== cheater)
       .map(({ accused, code: fault }) => `${id} names honest ${accused} for ${fault}`),

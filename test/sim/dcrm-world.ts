@@ -3,6 +3,7 @@
  * one seed. @module
  */
 import type { DcrmBackend } from '#shared/dcrm/backend.ts'
+import { BROADCASTING, isContentImpossible } from '#shared/dcrm/content.ts'
 import type { EnvelopeCrypto } from '#shared/dcrm/envelope-crypto.ts'
 import { decodeEnvelope } from '#shared/dcrm/envelope.ts'
 import type { Fault, RoundMachine } from '#shared/dcrm/round.ts'
@@ -45,6 +46,8 @@ export type PartyEnd<Result> = Readonly<{
   /** Who was missing when the run ended. */
   absent: readonly PartyId[]
   order: readonly string[]
+  /** Rounds in which the chain would convict this party by its own broadcast. */
+  guilty: readonly number[]
 }>
 
 type Message = Readonly<{ atMs: number; to: PartyId; relay: number; bytes: Uint8Array }>
@@ -74,7 +77,7 @@ export function runWorld<State, Result>(options: WorldOptions<State, Result>): R
       crypto,
       backend,
     )
-    sessions.set(peer.id, { ...session, end: { result: null, code: null, faults: [], disputes: [], absent: [], order: [] } })
+    sessions.set(peer.id, { ...session, end: { result: null, code: null, faults: [], disputes: [], absent: [], order: [], guilty: [] } })
   }
   const post = (from: PartyId, relay: number, bytes: Uint8Array, nowMs: number): void => {
     for (const copy of options.corrupt?.(from, bytes, rng) ?? [bytes]) {
@@ -90,7 +93,10 @@ export function runWorld<State, Result>(options: WorldOptions<State, Result>): R
     const killed = options.killedAtMs?.(id) ?? null
     if (session === undefined || (killed !== null && event.nowMs >= killed)) return
     const { state, effects } = stepSession(session.context, session.state, event)
-    sessions.set(id, { ...session, state, end: effects.reduce(record, session.end) })
+    const end = effects.reduce(record, session.end)
+    const sent = effects.flatMap((effect) => (effect.kind === 'send' ? [effect.envelope] : []))
+    const guilty = sent.flatMap((envelope) => guiltyRound(backend, subject, envelope))
+    sessions.set(id, { ...session, state, end: { ...end, guilty: [...end.guilty, ...guilty] } })
     for (const effect of effects) if (effect.kind === 'send') post(id, effect.relay, effect.envelope, event.nowMs)
   }
   for (const { peer } of parties) handle(peer.id, { kind: 'start', nowMs: 0 })
@@ -113,6 +119,13 @@ export function runWorld<State, Result>(options: WorldOptions<State, Result>): R
       break
   }
   return new Map([...sessions].map(([id, { end }]) => [id, end]))
+}
+
+function guiltyRound(backend: DcrmBackend, subject: SessionSubject, bytes: Uint8Array): readonly number[] {
+  const protocol = BROADCASTING.find((each) => each === subject.protocol)
+  const envelope = decodeEnvelope(bytes)
+  if (protocol === undefined || envelope?.kind !== 'broadcast') return []
+  return isContentImpossible(backend, protocol, subject.set, envelope) ? [envelope.round] : []
 }
 
 function record<Result>(end: PartyEnd<Result>, effect: SessionEffect<Result>): PartyEnd<Result> {
