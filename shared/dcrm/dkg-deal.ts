@@ -40,6 +40,7 @@ export function startDealing(run: DkgRun): DkgStep {
     alive: members,
     commitments: new Map(),
     pairs: new Map([[input.self, pairFor(group, polynomials, input.self)]]),
+    wronged: [],
     complaints: [],
     qualified: [],
     images: new Map(),
@@ -62,7 +63,8 @@ export function takeDealings(run: DkgRun, state: DkgState, inbox: Inbox): DkgSte
   const commitments = heard.values
   const pairs = new Map([...receivedPairs(run, commitments, inbox), ...state.pairs])
   const accused = without([...commitments.keys()], [...pairs.keys()])
-  const next: DkgState = { ...state, round: DKG_ROUND.complain, alive: without(members, heard.silent), commitments, pairs }
+  const wronged = accused.filter((dealer) => inbox.directs.has(dealer))
+  const next: DkgState = { ...state, round: DKG_ROUND.complain, alive: without(members, heard.silent), commitments, pairs, wronged }
   const size = { min: 2, max: 2 + 2 * members.length }
   const list = concatBytes(uintBytes(accused.length, 2), ...accused.map((id) => uintBytes(id, 2)))
   return dkgRound(next, next.alive, size, list, heard.faults)
@@ -127,10 +129,12 @@ export function takeAnswers(run: DkgRun, state: DkgState, inbox: Inbox): DkgStep
     (dealer) => [...refsOf(DKG_ROUND.deal, [dealer]), ...refsOf(DKG_ROUND.complain, complaintsAgainst(state, dealer))],
   )
   const rejected = accused.filter((dealer) => complaintsAgainst(state, dealer).length >= threshold)
-  // A relay that loses the pairs of one dealer makes honest members complain: that puts the dealer out and proves nothing.
-  const faults = rejected.map((dealer) =>
-    dkgFault(dealer, 'absent', 'DEALER_REJECTED', [], refsOf(DKG_ROUND.complain, complaintsAgainst(state, dealer))),
-  )
+  // A relay that loses the pairs of one dealer makes honest members complain: that puts the dealer out and proves nothing. Only whoever got a
+  // wrong pair knows that it was a lie.
+  const faults = rejected.map((dealer) => {
+    const kind = state.wronged.includes(dealer) ? 'dispute' : 'absent'
+    return dkgFault(dealer, kind, 'DEALER_REJECTED', [], refsOf(DKG_ROUND.complain, complaintsAgainst(state, dealer)))
+  })
   const isCleared = (dealer: PartyId): boolean => heard.values.has(dealer) && !rejected.includes(dealer)
   const standing = [...state.commitments.keys()].filter((dealer) => complaintsAgainst(state, dealer).length === 0 || isCleared(dealer))
   const published = [...heard.values].flatMap(([dealer, answers]): [PartyId, Pair][] => {

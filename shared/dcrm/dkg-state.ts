@@ -58,6 +58,8 @@ export type DkgState = Readonly<{
   commitments: ReadonlyMap<PartyId, readonly Point[]>
   /** Pairs this party holds, by dealer, each valid by (5); those of QUAL alone once it is fixed, in its order. */
   pairs: ReadonlyMap<PartyId, Pair>
+  /** Dealers whose pair arrived and was wrong: no relay can do that. */
+  wronged: readonly PartyId[]
   complaints: readonly Complaint[]
   qualified: readonly PartyId[]
   /** Feldman commitments of each qualified dealer. */

@@ -48,6 +48,8 @@ export type ReshareState = Readonly<{
   images: ReadonlyMap<PartyId, readonly Point[]>
   /** Valid values this party holds, by dealer. */
   values: ReadonlyMap<PartyId, Scalar>
+  /** Dealers whose value arrived and was wrong: no relay can do that. */
+  wronged: readonly PartyId[]
   complaints: readonly Readonly<{ by: PartyId; dealer: PartyId }>[]
 }>
 
@@ -107,7 +109,7 @@ function start(run: Run): ReshareStep {
   const { share, dealers, self } = input
   const size = threshold * group.pointBytes
   const directFrom = isMember ? without(dealers, [self]) : []
-  const nothing: ReshareState = { round: ROUND.deal, coefficients: [], images: new Map(), values: new Map(), complaints: [] }
+  const nothing: ReshareState = { round: ROUND.deal, coefficients: [], images: new Map(), values: new Map(), wronged: [], complaints: [] }
   if (share === null) return roundStep(nothing, 'deal', dealers, size, null, [], directFrom)
   const coefficients = ownPolynomial(run, share)
   const valueFor = (id: PartyId): Scalar => evaluate(coefficients, id, group.order)
@@ -136,10 +138,12 @@ function takeDealings(run: Run, state: ReshareState, inbox: Inbox): ReshareStep 
     const value = decodeScalar(inbox.directs.get(dealer) ?? new Uint8Array(0), group.order)
     return value !== null && isValueValid(group, images, input.self, value) ? [[dealer, value]] : []
   })
-  const next: ReshareState = { ...state, round: ROUND.complain, images: heard.values, values: new Map([...received, ...state.values]) }
+  const values = new Map([...received, ...state.values])
+  const accused = without(input.dealers, [...values.keys()])
+  const wronged = accused.filter((dealer) => inbox.directs.has(dealer))
+  const next: ReshareState = { ...state, round: ROUND.complain, images: heard.values, values, wronged }
   const size = { min: 2 + CERTIFICATE_BYTES, max: 2 + 2 * input.dealers.length + CERTIFICATE_BYTES }
   if (!isMember) return roundStep(next, 'complain', members, size, null, [])
-  const accused = without(input.dealers, [...next.values.keys()])
   // Whoever lacks a value confirms nothing yet.
   const publicKey = accused.length === 0 ? publicKeyOf(run, next) : null
   const certificate = publicKey === null ? new Uint8Array(CERTIFICATE_BYTES) : keyCertificate(input.backend, publicKey)
@@ -178,8 +182,15 @@ function takeComplaints(run: Run, state: ReshareState, inbox: Inbox): ReshareSte
 const against = (state: ReshareState, dealer: PartyId): readonly PartyId[] =>
   state.complaints.filter((complaint) => complaint.dealer === dealer).map(({ by }) => by)
 
+/** Complaints prove nothing, as a relay that loses values brings them about; but whoever got a wrong one knows. */
 const rejection = (state: ReshareState, dealer: PartyId): Fault =>
-  dkgFault(dealer, 'absent', 'DEALER_REJECTED', [], refsOf(ROUND.complain, against(state, dealer)))
+  dkgFault(
+    dealer,
+    state.wronged.includes(dealer) ? 'dispute' : 'absent',
+    'DEALER_REJECTED',
+    [],
+    refsOf(ROUND.complain, against(state, dealer)),
+  )
 
 function takeAnswers(run: Run, state: ReshareState, inbox: Inbox): ReshareStep {
   const { input, group, members, isMember } = run

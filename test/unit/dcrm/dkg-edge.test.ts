@@ -46,7 +46,7 @@ describe('copied commitments', () => {
   it('of an honest dealer put the copier out, and name nobody else', () => {
     const outcomes = copying()
     expect(qualifiedOf(outcomes)).toEqual([1, 2])
-    for (const id of [1, 2]) expect(new Set(faultsAt(outcomes, id))).toEqual(new Set(['3 proof ANSWER_WRONG', '3 absent DEALER_REJECTED']))
+    for (const id of [1, 2]) expect(new Set(faultsAt(outcomes, id))).toEqual(new Set(['3 proof ANSWER_WRONG', '3 dispute DEALER_REJECTED']))
   })
   it('of one colluder by another put both out', () => {
     const members = [1, 2, 3, 4, 5]

@@ -64,12 +64,20 @@ describe('dealing', () => {
   it('a dealer with more than t − 1 complaints is out although it answers all', () => {
     const outcomes = run({ tamper: direct(3, [1, 2], (bytes) => flip(bytes)) })
     expect(resultsOf(outcomes)[0]?.share.publicKey.qualified).toEqual([1, 2])
-    expect(faultsAt(outcomes, 1)).toEqual(['3 absent DEALER_REJECTED'])
+    expect(faultsAt(outcomes, 1)).toEqual(['3 dispute DEALER_REJECTED'])
     const [fault] = outcomes.get(1)?.faults ?? []
     expect(fault?.evidence).toEqual([
       { round: 2, from: 1, to: null },
       { round: 2, from: 2, to: null },
     ])
+  })
+  it('that sent wrong pairs is disputed by those who got them, and one whose pairs did not arrive is only absent', () => {
+    const members = [1, 2, 3, 4, 5]
+    const lie = run({ threshold: 3, members, tamper: direct(5, [1, 2, 3], (bytes) => flip(bytes)) })
+    for (const id of [1, 2, 3]) expect(faultsAt(lie, id)).toEqual(['5 dispute DEALER_REJECTED'])
+    expect(faultsAt(lie, 4)).toEqual(['5 absent DEALER_REJECTED'])
+    const loss = run({ threshold: 3, members, tamper: direct(5, [1, 2, 3], () => new Uint8Array(0)) })
+    for (const id of [1, 2, 3, 4]) expect(faultsAt(loss, id)).toEqual(['5 absent DEALER_REJECTED'])
   })
   it('a false complaint harms nobody: the dealer answers and stays', () => {
     const outcomes = run({ tamper: broadcast(1, 2, () => Uint8Array.of(0, 1, 0, 3)) })

@@ -182,6 +182,12 @@ describe('resharing', () => {
     expect(outcomes.get(8)).toMatchObject({ kind: 'aborted', code: 'DEALER_OUT' })
     expect(outcomes.get(8)?.faults[0]?.evidence).toEqual([2, 4, 6].map((from) => ({ round: 2, from, to: null })))
   })
+  it('whoever got a wrong value disputes a rejected dealer, and whoever got none cannot', () => {
+    const lie = reshare({ tamper: direct(1, 1, [2, 4, 6], (bytes) => flip(bytes)) }).outcomes
+    for (const id of [2, 4, 6]) expect(named(lie.get(id))).toEqual(['1 dispute DEALER_REJECTED'])
+    const loss = reshare({ tamper: direct(1, 1, [2, 4, 6], () => new Uint8Array(0)) }).outcomes
+    for (const id of [2, 4, 6, 8]) expect(named(loss.get(id))).toEqual(['1 absent DEALER_REJECTED'])
+  })
   it('complaints in another form than a list of dealers prove their sender wrong', () => {
     for (const list of [
       [0, 1, 0, 2],
