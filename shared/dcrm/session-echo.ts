@@ -76,6 +76,34 @@ export function echoesOf<State, Result>(
   return echoes
 }
 
+/** The last two rounds in which a party said something. */
+export function lastRounds<State>({ accepted }: SessionState<State>, party: PartyId): readonly number[] {
+  return [...new Set([...accepted.values()].filter(({ from }) => from === party).map(({ round }) => round))].slice(-2)
+}
+
+/** Whether somebody without an echo took part lately. It may have waited for the round as long as a round lasts before it could echo. */
+export function isAwaited<State, Result>(
+  { plan }: SessionContext<State, Result>,
+  state: SessionState<State>,
+  echoes: ReadonlyMap<PartyId, Envelope>,
+): boolean {
+  const rounds = lastRounds(state, plan.self)
+  return [...state.accepted.values()].some(({ from, round }) => from !== plan.self && !echoes.has(from) && rounds.includes(round))
+}
+
+/** Whether a party may have gone on after the first echo, for want of a second: it agreed with what this party said and still holds. */
+export function hasSettled<State, Result>(context: SessionContext<State, Result>, state: SessionState<State>, id: PartyId): boolean {
+  const own = state.accepted.get(placeOf(state, 'echo', context.plan.self, null, 0))
+  return [own, echoesOf(context, state, 0).get(id)].every((first) => first !== undefined && equalBytes(first.payload, state.view))
+}
+
+/** Whether an echo holds something else than this party, but for the broadcasts of a sender that is proven two-faced: there nobody is to blame. */
+export function isDiffering<State>(state: SessionState<State>, echo: Uint8Array): boolean {
+  const own = entriesOf(state, state.view) ?? []
+  const others = entriesOf(state, echo) ?? []
+  return others.some(({ from, digest }, index) => !state.accused.includes(from) && !equalBytes(digest, own[index]?.digest ?? NOTHING))
+}
+
 /** Originals others seem not to have: what this party holds where an echo differs. */
 export function missingElsewhere<State, Result>(
   context: SessionContext<State, Result>,

@@ -2,7 +2,6 @@
 import type { Envelope, UnsignedEnvelope } from '#shared/dcrm/envelope.ts'
 import { encodeEnvelope, envelopeDigest, envelopePlace } from '#shared/dcrm/envelope.ts'
 import type { SessionContext, SessionEffect, SessionState } from '#shared/dcrm/session-types.ts'
-import type { PartyId } from '#shared/dcrm/types.ts'
 
 /** A session in motion while one event is handled. */
 export class Turn<State, Result> {
@@ -39,12 +38,6 @@ export class Turn<State, Result> {
     const accepted = new Map([...this.state.accepted, [envelopePlace(envelope), envelope]])
     this.set({ sent: [...this.state.sent, bytes], accepted })
     for (let relay = 0; relay <= this.state.reach; relay++) this.effects.push({ kind: 'send', relay, envelope: bytes })
-  }
-
-  end(code: string, absent: readonly PartyId[]): void {
-    this.effects.push({ kind: 'aborted', code, absent })
-    this.enter('over')
-    this.forget()
   }
 
   /** Secrets of a session end with it. */

@@ -16,7 +16,17 @@ import { hashItems } from '#shared/dcrm/hash.ts'
 import { openIdOf, sessionIdOf } from '#shared/dcrm/ids.ts'
 import { isSized } from '#shared/dcrm/lockstep.ts'
 import type { Fault, Inbox, Outgoing, Step } from '#shared/dcrm/round.ts'
-import { broadcastOf, echoesOf, heldIn, missingElsewhere, placeOf, roundOf, viewOf } from '#shared/dcrm/session-echo.ts'
+import {
+  broadcastOf,
+  echoesOf,
+  heldIn,
+  isDiffering,
+  lastRounds,
+  missingElsewhere,
+  placeOf,
+  roundOf,
+  viewOf,
+} from '#shared/dcrm/session-echo.ts'
 import { Turn } from '#shared/dcrm/session-turn.ts'
 import { FORWARDED_ECHO, takeDecoded, takeEnvelope } from '#shared/dcrm/session-intake.ts'
 import type { OwnKeys, SessionContext, SessionEvent, SessionPlan, SessionState, SessionStep } from '#shared/dcrm/session-types.ts'
@@ -115,14 +125,26 @@ function extendReach<State, Result>(turn: Turn<State, Result>, relay: number): v
   for (let next = reach + 1; next <= last; next++) for (const envelope of sent) turn.effects.push({ kind: 'send', relay: next, envelope })
 }
 
-/** A party that is done hears nobody any more: what its last round said also goes to the next relay, lest this one keeps it from somebody. */
+/**
+ * A party whose session is over hears nobody any more: what it said of late also goes to the next relay, lest this one keeps it from somebody who would
+ * then call this party absent. Of the last two rounds, because whoever says nothing in the last may still wait in the one before.
+ */
 function repeatLast<State, Result>(turn: Turn<State, Result>): void {
   const { reach, accepted } = turn.state
-  if (reach + 1 >= turn.context.plan.relayCount) return
-  const { round } = roundOf(turn.state)
+  const { self, relayCount } = turn.context.plan
+  if (reach + 1 >= relayCount) return
+  const rounds = lastRounds(turn.state, self)
   for (const envelope of accepted.values())
-    if (envelope.from === turn.context.plan.self && envelope.round === round)
+    if (envelope.from === self && rounds.includes(envelope.round))
       turn.effects.push({ kind: 'send', relay: reach + 1, envelope: encodeEnvelope(envelope) })
+}
+
+/** Ends without a result. */
+function end<State, Result>(turn: Turn<State, Result>, code: string, absent: readonly PartyId[]): void {
+  repeatLast(turn)
+  turn.effects.push({ kind: 'aborted', code, absent })
+  turn.enter('over')
+  turn.forget()
 }
 
 /** Goes on as far as what is here allows. */
@@ -167,7 +189,8 @@ function tryOpening<State, Result>(turn: Turn<State, Result>): void {
   const openings = openingsOf(turn)
   if (openings.length < plan.parties.length) {
     if (turn.isLate())
-      turn.end(
+      end(
+        turn,
         'OPENING_INCOMPLETE',
         absentAmong(
           turn,
@@ -178,7 +201,8 @@ function tryOpening<State, Result>(turn: Turn<State, Result>): void {
   }
   const differing = openings.filter(({ descriptorHash }) => !equalBytes(descriptorHash, plan.descriptorHash))
   if (differing.length > 0)
-    return turn.end(
+    return end(
+      turn,
       'DESCRIPTOR_DIFFERS',
       differing.map(({ id }) => id),
     )
@@ -188,7 +212,7 @@ function tryOpening<State, Result>(turn: Turn<State, Result>): void {
     if (id === plan.self) continue
     const fresh = crypto.agree(ephemeral, theirs)
     const registered = crypto.agree(keys.sealSecret, sealKey)
-    if (fresh === null || registered === null) return turn.end('AGREEMENT_ZERO', [id])
+    if (fresh === null || registered === null) return end(turn, 'AGREEMENT_ZERO', [id])
     secrets.set(id, { ephemeral: fresh, registered })
   }
   turn.set({
@@ -227,7 +251,8 @@ function take<State, Result>(turn: Turn<State, Result>, step: Step<State, Result
     return turn.forget()
   }
   if (step.kind === 'aborted')
-    return turn.end(
+    return end(
+      turn,
       step.code,
       step.faults.filter(({ class: kind }) => kind === 'absent').map(({ accused }) => accused),
     )
@@ -327,13 +352,15 @@ function tryEcho<State, Result>(turn: Turn<State, Result>, seq: 0 | 1): void {
   const echoes = echoesOf(context, state, seq)
   const differing = [...echoes].filter(([, { payload }]) => !equalBytes(payload, state.view)).map(([id]) => id)
   const isWhole = echoes.size === context.plan.parties.length - 1
-  // Whoever spoke must also agree: going on without its echo would let a split view make it look like a cheater. It may have waited for the round
-  // as long as a round lasts before it could echo.
-  const mute = heldIn(state, state.view).filter((id) => id !== context.plan.self && !echoes.has(id))
-  if (!isWhole && !turn.isLate(mute.length > 0 ? 2 : 1)) return
+  // Whoever spoke must also agree: going on without its echo would let a split view make it look like a cheater.
+  const mute = heldIn(state, state.view).filter(
+    (id) => id !== context.plan.self && !echoes.has(id) && !(seq === 1 && hasSettled(context, state, id)),
+  )
+  if (!isWhole && !turn.isLate(isAwaited(context, state, echoes) ? 2 : 1)) return
   if (differing.length > 0 && seq === 0) return forwardOriginals(turn, echoes)
-  if (mute.length > 0) return turn.end('ECHO_INCOMPLETE', mute)
-  if (differing.length > 0) return turn.end('VIEWS_DIFFER', differing)
+  if (mute.length > 0) return end(turn, 'ECHO_INCOMPLETE', mute)
+  const isOther = (id: PartyId): boolean => isDiffering(state, echoes.get(id)?.payload ?? state.view)
+  if (differing.length > 0) return end(turn, 'VIEWS_DIFFER', differing.filter(isOther))
   finishRound(turn)
 }
 

@@ -40,13 +40,24 @@ describe('an echo', () => {
     room.pass(100)
     expect(codeOf(room, 1)).toEqual(['ECHO_INCOMPLETE', [2]])
   })
-  it('is not needed of a party that said nothing in the round', () => {
-    const room = roomOf([{ speakers: [1, 2] }])
+  it('is not needed of a party that said nothing in the round, and waited for once when it said nothing in the one before', () => {
+    const room = roomOf([{ speakers: [1, 2] }, { speakers: [1, 2] }])
     room.route = ({ round, from }, _to, _relay, bytes) => (round > 0 && from === 7 ? [] : [bytes])
-    room.start().pass(TIMEOUT_MS - 100)
+    room.start().pass(2 * TIMEOUT_MS - 100)
+    expect(room.seat(1).state.spec?.round).toBe(1)
+    room.pass(100)
+    expect(room.seat(1).state.spec?.round).toBe(2)
+    room.pass(TIMEOUT_MS - 100)
     expect(room.seat(1).result).toBeNull()
     room.pass(100)
-    expect(room.seat(1).result).toEqual(['b1:1.1 b2:1.2'])
+    expect(room.seat(1).result).toEqual(['b1:1.1 b2:1.2', 'b1:2.1 b2:2.2'])
+  })
+  it('is waited for of a party that has nothing to say and hears somebody late, so that it is not left behind', () => {
+    const room = roomOf([{ speakers: [1, 2] }])
+    room.route = ({ kind, from, round }, to, _relay, bytes) =>
+      kind === 'broadcast' && round === 1 && from === 2 && to === 7 ? [] : [bytes]
+    room.start().pass(3 * TIMEOUT_MS)
+    for (const { result } of room.seats) expect(result).toEqual(['b1:1.1 b2:1.2'])
   })
   it.each<[string, (payload: Uint8Array) => Uint8Array]>([
     ['too short', (payload) => payload.slice(1)],
@@ -107,9 +118,18 @@ describe('unequal echoes', () => {
     room.start().pass(4 * TIMEOUT_MS)
     for (const id of [1, 2]) {
       expect(faultsOf(room, id)).toEqual([[7, 'proof', 'EQUIVOCATION']])
-      expect(room.seat(id).result).toBeNull()
       expect(room.seat(id).of('dispute')).toEqual([])
+      expect(codeOf(room, id)).toEqual(['VIEWS_DIFFER', []])
     }
+  })
+  it('name whoever differs in more than what the two-faced one said', () => {
+    const room = roomOf()
+    room.route = ({ kind, from, round, seq, payload }, to, _relay, bytes) => {
+      if (kind === 'broadcast' && round === 1 && from === 7 && to === 2) return [resign(bytes, { payload: Uint8Array.of(6, 6) })]
+      return kind === 'echo' && seq === 1 && from === 2 ? [resign(bytes, { payload: payload.with(5, (payload[5] ?? 0) ^ 1) })] : [bytes]
+    }
+    room.start().pass(4 * TIMEOUT_MS)
+    expect(codeOf(room, 1)).toEqual(['VIEWS_DIFFER', [2]])
   })
   it('are exchanged even if the one that caused them keeps its echo back, so that no honest party looks mute', () => {
     const room = roomOf()
@@ -117,7 +137,7 @@ describe('unequal echoes', () => {
       if (from !== 7 || round === 0) return [bytes]
       return kind === 'broadcast' && to === 1 ? [bytes] : []
     }
-    room.start().pass(5 * TIMEOUT_MS)
+    room.start().pass(6 * TIMEOUT_MS)
     for (const id of [1, 2]) {
       expect(codeOf(room, id)).toEqual(['ECHO_INCOMPLETE', [7]])
       expect(faultsOf(room, id)).toEqual([])
@@ -147,6 +167,23 @@ describe('unequal echoes', () => {
     }
     room.start().pass(4 * TIMEOUT_MS)
     expect(codeOf(room, 1)).toEqual(['ECHO_INCOMPLETE', [2]])
+  })
+  it('told to one alone do not make those look absent who were told nothing, went on, and hear nobody any more', () => {
+    const told = (secondEcho: boolean) => {
+      const room = roomOf()
+      const echoes: Uint8Array[] = []
+      room.route = ({ kind, from, payload }, to, _relay, bytes) => {
+        if (kind !== 'echo' || from !== 7 || to !== 2) return [bytes]
+        echoes.push(bytes)
+        return [resign(bytes, { payload: payload.with(5, (payload[5] ?? 0) ^ 1) })]
+      }
+      room.start().pass(TIMEOUT_MS)
+      expect(room.seat(1).result).toEqual([WHOLE])
+      if (secondEcho) room.seat(2).take(resign(echoes[0] ?? new Uint8Array(0), { seq: 1 }), room.nowMs)
+      return room.pass(2 * TIMEOUT_MS)
+    }
+    expect(codeOf(told(false), 2)).toEqual(['ECHO_INCOMPLETE', [7]])
+    expect(told(true).seat(2).result).toEqual([WHOLE])
   })
   it('are forwarded to all, so that everybody sees that they are unequal', () => {
     const room = roomOf()

@@ -237,12 +237,14 @@ describe('faults', () => {
 
 describe('relays', () => {
   const sends = (seat: Seat, relay: number) => seat.of('send').filter((each) => each.relay === relay).length
-  it('are one, as long as nothing is late; only the last round goes to the next too, for whoever it was kept from', () => {
+  it('are one, as long as nothing is late; only the last two rounds go to the next too, for whoever they were kept from', () => {
     const room = new Room(() => ({ rounds: [{}, {}] })).start()
     const sent = room.seat(1).of('send')
     expect(sent.filter(({ relay }) => relay === 0)).toHaveLength(5)
     const again = sent.filter(({ relay }) => relay !== 0)
     expect(again.map(({ relay, envelope }) => [relay, read(envelope).round, read(envelope).kind])).toEqual([
+      [1, 1, 'broadcast'],
+      [1, 1, 'echo'],
       [1, 2, 'broadcast'],
       [1, 2, 'echo'],
     ])
@@ -260,6 +262,25 @@ describe('relays', () => {
         .of('send')
         .every(({ relay }) => relay === 0),
     ).toBe(true)
+  })
+  it('that keep the last message of a party whose session failed from another are made good too, so that it does not look absent', () => {
+    const room = new Room(() => ({ rounds: [{ isEchoed: false, abort: 'SPOILED' }] }))
+    room.route = ({ from, round }, to, relay, bytes) => (round === 1 && from === 1 && to === 2 && relay === 0 ? [] : [bytes])
+    room.start().pass(1)
+    for (const { effects } of room.seats) expect(effects.at(-1)).toEqual({ kind: 'aborted', code: 'SPOILED', absent: [] })
+  })
+  it('that keep the last but one message from whoever has nothing to say in the last round are made good too', () => {
+    const room = new Room(() => ({ rounds: [{}, { speakers: [1], isEchoed: false }] }))
+    room.route = ({ kind, from, round }, to, relay, bytes) =>
+      kind === 'echo' && round === 1 && from === 1 && to === 2 && relay === 0 ? [] : [bytes]
+    room.start().pass(TIMEOUT_MS / 10)
+    for (const { result } of room.seats) expect(result).toEqual([whole(1), 'b1:2.1'])
+  })
+  it('that keep an opening from others do not hide that it means something else', () => {
+    const room = new Room((id) => (id === 1 ? { descriptorHash: new Uint8Array(32) } : {}))
+    room.route = ({ from }, to, relay, bytes) => (from === 1 && to === 2 && relay === 0 ? [] : [bytes])
+    room.start().pass(1)
+    expect(room.seat(2).effects.at(-1)).toEqual({ kind: 'aborted', code: 'DESCRIPTOR_DIFFERS', absent: [1] })
   })
   it('are joined by the next after half of a phase, which is told everything, and by one only in a phase', () => {
     const seat = new Seat(1)

@@ -18,8 +18,10 @@ describe('a direct message', () => {
   /** What party 1 hears in round 1 when 2's message is replaced. */
   function heard(replace: (room: Room, bytes: Uint8Array) => readonly Uint8Array[]): string {
     const room = new Room(() => plan)
-    room.route = ({ round, from, kind }, to, _relay, bytes) =>
-      kind === 'direct' && round === 1 && from === 2 && to === 1 ? replace(room, bytes) : [bytes]
+    room.route = ({ round, from, kind }, to, relay, bytes) => {
+      if (kind !== 'direct' || round !== 1 || from !== 2 || to !== 1) return [bytes]
+      return relay === 0 ? replace(room, bytes) : []
+    }
     room.start().pass(3000)
     return room.seat(1).result?.[0] ?? String(room.seat(1).code)
   }
