@@ -19,7 +19,9 @@ import type { Fault, Inbox, Outgoing, Step } from '#shared/dcrm/round.ts'
 import {
   broadcastOf,
   echoesOf,
+  hasSettled,
   heldIn,
+  isAwaited,
   isDiffering,
   lastRounds,
   missingElsewhere,
