@@ -47,8 +47,10 @@ export class KeyChain {
   readonly parties = new Map<Address, Row>()
   keys: Row[] = []
   operations: Row[] = []
-  /** What was sent, in order. */
+  requests: Row[] = []
+  /** Names of what was sent, in order, and the arguments. */
   readonly sent: string[] = []
+  readonly calls: Readonly<{ functionName: string; args: readonly unknown[] }>[] = []
   /** Methods that fail now. */
   readonly failing = new Set<string>()
   readonly #server = createServer((request, response) => {
@@ -129,7 +131,7 @@ export class KeyChain {
       parties: () => [...this.parties.values()],
       keys: () => this.keys.map((key) => row('keys', key)),
       openOperations: () => this.operations.map((operation) => row('openOperations', operation)),
-      pendingSignatures: () => [],
+      pendingSignatures: () => this.requests.map((request) => row('pendingSignatures', request)),
       disputesOf: () => [],
       genesisHash: () => this.genesisHash,
       heartbeatBlocks: () => 1024n,
@@ -137,7 +139,10 @@ export class KeyChain {
     }
     const read = known[functionName]
     if (read !== undefined) return result(read())
-    if (isKept) this.sent.push(functionName)
+    if (isKept) {
+      this.sent.push(functionName)
+      this.calls.push({ functionName, args })
+    }
     const account = from.toLowerCase() as Address
     if (functionName === 'registerParty') return result(this.#register(account, args, isKept))
     if (functionName === 'renewLease') this.#renew(account, args, isKept)
