@@ -18,7 +18,7 @@ const settled = (): Promise<void> => new Promise((done) => setImmediate(done))
 describe('an outbox', () => {
   it('sends when it is due, again only when the final chain had time to show it, and never what is not wanted any more', async () => {
     const { clock, outbox } = world()
-    const send = vi.fn(() => Promise.resolve(null))
+    const send = vi.fn<() => Promise<null>>(() => Promise.resolve(null))
     let isWanted = true
     outbox.put('word', { isWanted: () => isWanted, notBeforeMs: 1001, send })
     outbox.tell(BOARD)
@@ -44,8 +44,8 @@ describe('an outbox', () => {
   it('sends one of a name at a time, and goes on after a failure', async () => {
     const { lines, outbox } = world()
     let fail: (cause: Error) => void = () => undefined
-    const first = vi.fn(() => new Promise<null>((_, reject) => (fail = reject)))
-    const second = vi.fn(() => Promise.resolve('NothingToDo'))
+    const first = vi.fn<() => Promise<null>>(() => new Promise<null>((_, reject) => (fail = reject)))
+    const second = vi.fn<() => Promise<string>>(() => Promise.resolve('NothingToDo'))
     outbox.once('word', first)
     outbox.once('word', second)
     expect([first.mock.calls.length, second.mock.calls.length, outbox.isEmpty]).toEqual([1, 0, false])
@@ -61,7 +61,7 @@ describe('an outbox', () => {
 
   it('is no sooner for being asked again', async () => {
     const { clock, outbox } = world()
-    const send = vi.fn(() => Promise.resolve(null))
+    const send = vi.fn<() => Promise<null>>(() => Promise.resolve(null))
     const lease = { isWanted: () => true, notBeforeMs: 0, send }
     outbox.ensure('lease', lease)
     outbox.tell(BOARD)
