@@ -1,5 +1,5 @@
 /**
- * The stock of presignatures and the rule that each is used once. FRESH becomes CONSUMED in one durable write that also overwrites its secrets;
+ * The stock of presignatures and the rule that each is used once. FRESH becomes CONSUMED in one durable write that also removes its secrets;
  * only then may the partial leave. The store is a folder of its own that no backup may contain. Source: docs/dcrm.md, persistence.
  * @module
  */
