@@ -9,7 +9,7 @@ import type { Envelope } from '#shared/dcrm/envelope.ts'
 import { envelopeDigest, envelopePlace } from '#shared/dcrm/envelope.ts'
 import { uintBytes } from '#shared/dcrm/hash.ts'
 import { isSized } from '#shared/dcrm/lockstep.ts'
-import type { RoundSpec } from '#shared/dcrm/round.ts'
+import type { Fault, RoundSpec } from '#shared/dcrm/round.ts'
 import type { SessionContext, SessionState } from '#shared/dcrm/session-types.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 import { invariant } from '#shared/fault.ts'
@@ -102,6 +102,19 @@ export function isDiffering<State>(state: SessionState<State>, echo: Uint8Array)
   const own = entriesOf(state, state.view) ?? []
   const others = entriesOf(state, echo) ?? []
   return others.some(({ from, digest }, index) => !state.accused.includes(from) && !equalBytes(digest, own[index]?.digest ?? NOTHING))
+}
+
+/** Who is missing when a protocol gives up for want of somebody: whom it misses, and whoever had nothing to say but an echo and did not say it. */
+export function missingIn<State, Result>(
+  context: SessionContext<State, Result>,
+  state: SessionState<State>,
+  faults: readonly Fault[],
+): readonly PartyId[] {
+  const missed = faults.filter(({ class: kind }) => kind === 'absent').map(({ accused }) => accused)
+  if (missed.length === 0 || state.spec?.isEchoed !== true) return missed
+  const { parties, self } = context.plan
+  const isSilent = (id: PartyId): boolean => id !== self && !state.accepted.has(placeOf(state, 'echo', id, null, 0))
+  return parties.map(({ id }) => id).filter((id) => missed.includes(id) || isSilent(id))
 }
 
 /** Originals others seem not to have: what this party holds where an echo differs. */

@@ -24,6 +24,7 @@ import {
   isAwaited,
   isDiffering,
   lastRounds,
+  missingIn,
   missingElsewhere,
   placeOf,
   roundOf,
@@ -252,12 +253,7 @@ function take<State, Result>(turn: Turn<State, Result>, step: Step<State, Result
     turn.enter('over')
     return turn.forget()
   }
-  if (step.kind === 'aborted')
-    return end(
-      turn,
-      step.code,
-      step.faults.filter(({ class: kind }) => kind === 'absent').map(({ accused }) => accused),
-    )
+  if (step.kind === 'aborted') return end(turn, step.code, missingIn(turn.context, turn.state, step.faults))
   turn.set({ spec: step.spec, inner: step.state, reported: [] })
   turn.enter('round')
   sendRound(turn, step.spec.round, step.send)

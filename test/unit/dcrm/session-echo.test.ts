@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { EnvelopeKind } from '#shared/dcrm/envelope.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
 import { envelopeDigest } from '#shared/dcrm/envelope.ts'
+import type { Fault } from '#shared/dcrm/round.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 import type { ToyRound } from '#test/unit/dcrm/session-support.ts'
 import { Room, SET, TIMEOUT_MS, broadcastIn, read, resign } from '#test/unit/dcrm/session-support.ts'
@@ -58,6 +59,17 @@ describe('an echo', () => {
       kind === 'broadcast' && round === 1 && from === 2 && to === 7 ? [] : [bytes]
     room.start().pass(3 * TIMEOUT_MS)
     for (const { result } of room.seats) expect(result).toEqual(['b1:1.1 b2:1.2'])
+  })
+  it('that is all a party has to say, and is not said, makes it absent when the protocol gives up for want of somebody else', () => {
+    const missed = (kind: Fault['class'], rounds: ToyRound = {}) => {
+      const faults: readonly Fault[] = [{ accused: 2, class: kind, code: 'TOY_FAULT', evidence: [] }]
+      const room = roomOf([{ ...rounds, speakers: [1, 2], faults, abort: 'TOY_OVER' }])
+      room.route = ({ from, round }, _to, _relay, bytes) => (round > 0 && from === 7 ? [] : [bytes])
+      return codeOf(room.start().pass(2 * TIMEOUT_MS), 1)
+    }
+    expect(missed('absent')).toEqual(['TOY_OVER', [2, 7]])
+    expect(missed('proof')).toEqual(['TOY_OVER', []])
+    expect(missed('absent', { isEchoed: false })).toEqual(['TOY_OVER', [2]])
   })
   it.each<[string, (payload: Uint8Array) => Uint8Array]>([
     ['too short', (payload) => payload.slice(1)],
