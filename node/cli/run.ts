@@ -10,7 +10,7 @@ import { networkCommands } from '#node/cli/status.ts'
 import { triggerReadCommands } from '#node/cli/trigger-read.ts'
 import { triggerWriteCommands } from '#node/cli/trigger-write.ts'
 import { EdgeProblem, EdgeUnreachable, TriggerInvalid } from '#node/sdk/index.ts'
-import { visible, visibleLines } from '#shared/visible-text.ts'
+import { visibleLines } from '#shared/visible-text.ts'
 
 const COMMANDS: readonly Command[] = [
   ...networkCommands,
@@ -52,13 +52,13 @@ function failure(error: unknown, command: Command): RunResult {
   return { code: 1, out: '', error: `fusion ${command.path}: ${known.message.split('\n')[0] ?? ''}\n` }
 }
 
-/** Runs one command line. What it shows has nothing in it that acts on a terminal. Never throws. */
+/** Runs one command line. What comes of it has nothing in it that acts on a terminal. Never throws. */
 export async function runLine(words: readonly string[], environment: Environment, progress?: (line: string) => void): Promise<RunResult> {
-  const { code, out, error } = await run(words, environment, (line) => progress?.(visible(line)))
+  const { code, out, error } = await run(words, environment, progress)
   return { code, out: visibleLines(out), error: visibleLines(error) }
 }
 
-async function run(words: readonly string[], environment: Environment, progress: (line: string) => void): Promise<RunResult> {
+async function run(words: readonly string[], environment: Environment, progress?: (line: string) => void): Promise<RunResult> {
   const found = find(words)
   if (found === null) return withoutCommand(words)
   const { command, rest } = found

@@ -214,6 +214,20 @@ describe('reading', { timeout: 20_000 }, () => {
     expect((await run(`trigger schedule ${id}`)).out).toBe('an event makes it due; there is no timetable\n')
   })
 
+  it('shows what an edge or a trigger’s owner wrote as text, in its own line', async () => {
+    const { run } = await network({
+      [`GET /v1/triggers/${id}`]: () => ({ json: { ...row, name: 'alarm\nstatus: PAUSED\u001b[2J' } }),
+      [`GET /v1/triggers/${feedId}`]: () => ({ status: 404, text: '\u001b]0;owned\u0007\u009b2J' }),
+    })
+    const { out } = await run(`trigger get ${id}`)
+    expect(out).toMatch(/^name: +alarm\\u000astatus: PAUSED\\u001b\[2J$/m)
+    expect(out.split('\n').filter((line) => line.startsWith('status:'))).toHaveLength(1)
+    const { code, error } = await run(`trigger get ${feedId}`)
+    expect(code).toBe(1)
+    expect(error).toContain(String.raw`\u001b]0;owned\u0007\u009b2J`)
+    expect(error).not.toMatch(/[^\n\P{Cc}]/u)
+  })
+
   it('shows the network, with or without its edge', async () => {
     const finality = { head: { number: 12, hash: id }, safe: { number: 11, hash: id }, finalized: { number: 10, hash: id } }
     const status = {
