@@ -55,6 +55,13 @@ export function takeDecoded<State, Result>(
   return original === null || original.kind === 'forward' ? { state: next, effects: [] } : takeDecoded(context, next, original)
 }
 
+/** An opening that comes again after this party has gone on, and counts its own time from then: the sender lacks somebody's. */
+export function isOpeningAgain<State>({ accepted, phase }: SessionState<State>, bytes: Uint8Array): boolean {
+  const envelope = phase === 'opening' ? null : decodeEnvelope(bytes)
+  const known = envelope?.round === 0 ? accepted.get(envelopePlace(envelope)) : undefined
+  return known !== undefined && equalBytes(encodeEnvelope(known), bytes)
+}
+
 function isForUs<State, Result>({ plan }: SessionContext<State, Result>, { from, to, epoch, kind, seq }: Envelope): boolean {
   const isParty = (party: PartyId): boolean => plan.parties.some(({ id }) => id === party)
   const isNumbered = kind === 'forward' ? isParty(seq % FORWARDED_ECHO) && seq < 2 * FORWARDED_ECHO : seq <= (kind === 'echo' ? 1 : 0)

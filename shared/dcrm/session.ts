@@ -31,7 +31,7 @@ import {
   viewOf,
 } from '#shared/dcrm/session-echo.ts'
 import { Turn } from '#shared/dcrm/session-turn.ts'
-import { FORWARDED_ECHO, takeDecoded, takeEnvelope } from '#shared/dcrm/session-intake.ts'
+import { FORWARDED_ECHO, isOpeningAgain, takeDecoded, takeEnvelope } from '#shared/dcrm/session-intake.ts'
 import type { OwnKeys, SessionContext, SessionEvent, SessionPlan, SessionState, SessionStep } from '#shared/dcrm/session-types.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 import { invariant } from '#shared/fault.ts'
@@ -79,7 +79,7 @@ export function stepSession<State, Result>(
   else if (event.kind === 'envelope' && state.phase !== 'over') {
     admit(turn, takeEnvelope(turn.context, turn.state, event.bytes))
     // Whoever writes there has given up on the relays before it, and reads this party's messages there.
-    if (turn.state.accepted !== state.accepted) extendReach(turn, event.relay)
+    if (turn.state.accepted !== state.accepted || isOpeningAgain(state, event.bytes)) extendReach(turn, event.relay)
   }
   if (turn.state.phase === 'idle' || turn.state.phase === 'over') return { state: turn.state, effects: turn.effects }
   reachFurther(turn)

@@ -326,3 +326,18 @@ describe('what comes before the session has its id', () => {
     expect(seat.state.phase).toBe('echo')
   })
 })
+
+describe('an opening that comes again over a later relay', () => {
+  it('asks for everything there, as its sender may lack an opening of those who went on; other messages do not', () => {
+    const { seat, room, good } = waiting()
+    const sentThere = () => seat.of('send').filter(({ relay }) => relay === 1).length
+    const openings = room.sent.filter((bytes) => read(bytes).round === 0 && read(bytes).from === 2)
+    const [opening = new Uint8Array(0)] = openings
+    seat.take(forge(good))
+    seat.take(resign(opening, { payload: new Uint8Array(96) }), 0, 1)
+    seat.take(forge(good), 0, 1)
+    expect(sentThere()).toBe(0)
+    seat.take(opening, 0, 1)
+    expect(sentThere()).toBe(2)
+  })
+})
