@@ -182,7 +182,7 @@ function startParty(
   rpcPort: number,
   log: Logger,
 ): EmbeddedParty | null {
-  const { partyPassphraseFile, partyHost, partyPort, partyPublicUrl, dataDir, edges } = nodeConfig
+  const { partyPassphraseFile, partyHost, partyPort, partyPublicUrl, partyRenewKeys, dataDir, edges } = nodeConfig
   if (partyPassphraseFile === '' || keys === null) return null
   const passphrase = readFileSync(partyPassphraseFile, 'utf8').trim()
   const settings = {
@@ -195,6 +195,7 @@ function startParty(
     host: partyHost,
     port: partyPort,
     publicUrl: partyPublicUrl === '' ? null : partyPublicUrl,
+    renewsKeys: partyRenewKeys,
   }
   return startEmbeddedParty(settings, nodeConfig.logLevel, log)
 }

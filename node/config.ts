@@ -24,6 +24,7 @@ const schema = z.object({
   peers: list.pipe(z.array(z.string().regex(/^\/(?:ip4|ip6|dns4|dns6|dns)\/[^/]+\/tcp\/\d+$/, 'expected /ip4/HOST/tcp/PORT')).max(100)),
   edges: list.pipe(z.array(z.url({ protocol: /^https?$/ })).max(16)),
   partyPassphraseFile: z.string(),
+  partyRenewKeys: z.enum(['no', 'yes']).transform((text) => text === 'yes'),
   partyHost: z.string().min(1),
   partyPort: port,
   partyPublicUrl: z.string().refine((text) => text === '' || isRelayAddress(text), ADDRESS_RULE),
@@ -66,6 +67,12 @@ const OPTIONS: Readonly<Record<Name, Option>> = {
     env: 'FUSION_PARTY_PUBLIC_URL',
     preset: '',
     help: 'where the other parties reach that relay (default http://PARTY_HOST:PARTY_PORT)',
+  },
+  partyRenewKeys: {
+    flag: 'party-renew-keys',
+    env: 'FUSION_PARTY_RENEW_KEYS',
+    preset: 'no',
+    help: 'yes: its key store is lost and a new one takes its place; shares come back with fusion key recover',
   },
   logLevel: { flag: 'log-level', env: 'FUSION_LOG_LEVEL', preset: 'info', help: 'debug, info, warn or error' },
 }

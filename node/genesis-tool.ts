@@ -69,12 +69,10 @@ const sourceSets = (): readonly SourceSetSpec[] =>
 export function genesisPredeploys(document: GenesisDocument, suite: CryptoSuite): ReadonlyMap<Address, Predeploy> {
   const sets = sourceSets()
   const registryWei = document.alloc.find(({ address }) => address === FEED_REGISTRY)?.balanceWei ?? 0n
-  return predeploys(
-    genesisHash(document, suite.keccak256),
-    registryWei === fundingOf(sets) ? sets : [],
-    suite,
-    document.params.heartbeatBlocks,
-  )
+  return predeploys(genesisHash(document, suite.keccak256), registryWei === fundingOf(sets) ? sets : [], suite, {
+    heartbeatBlocks: document.params.heartbeatBlocks,
+    validators: document.validators.map(({ address }) => address),
+  })
 }
 
 function allocations(validators: readonly ValidatorKeys[]): Allocation[] {

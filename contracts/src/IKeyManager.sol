@@ -9,6 +9,8 @@ interface IKeyTypes {
     enum OperationKind { CREATE, REFRESH, RESHARE, RECOVER }
     enum OperationState { NONE, REQUESTED, SEATED, DONE, FROZEN, FAILED }
     enum SignatureState { NONE, PENDING, SIGNED, EXPIRED }
+    /// @dev VALIDATOR: by genesis. ADMITTED: more than two thirds of the validators have said that it is an operator of its own.
+    enum Standing { NONE, ADMITTED, VALIDATOR }
 
     struct Party {
         uint16 id;
@@ -85,6 +87,8 @@ interface IKeyTypes {
 
     event PartyRegistered(uint16 indexed party, address indexed account, bytes32 signKey, bytes32 sealKey, string relayUrl);
     event PartyExcluded(uint16 indexed party, string reason, bytes32 evidence);
+    event OperatorVouched(address indexed account, address indexed validator, uint16 words);
+    event KeysRenewed(uint16 indexed party, bytes32 signKey, bytes32 sealKey);
     event LeaseRenewed(uint16 indexed party, bytes32 instanceId, uint64 generation);
     event OperationRequested(bytes32 indexed operation, bytes32 indexed key, OperationKind kind);
     event OperationSeated(bytes32 indexed operation, bytes32 indexed key, uint16 attempt, uint16[] members, uint16[] dealers);
@@ -95,7 +99,8 @@ interface IKeyTypes {
     event SignaturePosted(bytes32 indexed id, bytes32 indexed key, bytes signature, uint16[] signers);
     event SignatureExpired(bytes32 indexed id, bytes32 indexed key);
     event Heartbeat(bytes32 indexed key, uint64 indexed epoch, bytes signature, uint16[] signers);
-    event DisputeRecorded(bytes32 indexed key, uint16 indexed accuser, uint16 indexed accused);
+    /// @dev `reason` is the accuser's word, as text: what pairs say to each other in secret is nothing a third can judge.
+    event DisputeRecorded(bytes32 indexed key, uint16 indexed accuser, uint16 indexed accused, bytes32 reason);
     /// @dev What an absence rests on: each word of a member that could tell.
     event AbsenceReported(bytes32 indexed session, uint16 attempt, uint16 indexed accused, uint16 indexed reporter);
     event AbsenceRecorded(bytes32 indexed session, uint16 attempt, uint16 indexed accused);
@@ -103,6 +108,8 @@ interface IKeyTypes {
     event Credited(address indexed account, uint256 amountWei);
 
     error NotAParty();
+    error NotAValidator();
+    error NotAdmitted();
     error AlreadyRegistered();
     error BondTooSmall();
     error KeyInvalid();
@@ -154,8 +161,14 @@ interface IKeyConduct is IKeyTypes {
     /// @notice Height up to which blocks go on because a key or a signature waits.
     function activeUntil() external view returns (uint256);
 
+    /// @notice A validator's word that each account belongs to an operator of its own, none of those that are admitted already.
+    function vouch(address[] calldata accounts) external;
+    /// @notice Standing of an account, and how many validators have vouched for it.
+    function standingOf(address account) external view returns (Standing standing, uint16 words);
     function registerParty(bytes32 signKey, bytes32 sealKey, string calldata relayUrl) external payable returns (uint16 id);
     function renewLease(bytes32 instanceId, uint64 generation, string calldata relayUrl) external;
+    /// @notice For a party that lost its store: other keys and a lease that begins anew. Its shares come back one by one, see requestRecovery.
+    function renewKeys(bytes32 signKey, bytes32 sealKey) external;
     /// @notice First call: the party is given nothing new. Second call, without seats and after the delay: the bond comes back.
     function unregisterParty() external;
     /// @notice Parties with larger ids, without those that are gone with their bond.
@@ -169,7 +182,7 @@ interface IKeyConduct is IKeyTypes {
     function pendingSignatures() external view returns (SignRequest[] memory);
     function signatureOf(bytes32 id) external view returns (SignRequest memory);
 
-    function reportDispute(bytes32 key, uint16 accused) external;
+    function reportDispute(bytes32 key, uint16 accused, bytes32 reason) external;
     /// @notice Says who was silent in an attempt in which both had the duty.
     /// @param header of a signature: canonical header of the block that opened it, see postSignature; of an operation: nothing
     function reportAbsence(bytes32 session, uint16 attempt, uint16[] calldata accused, bytes calldata header) external;

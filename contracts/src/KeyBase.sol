@@ -24,6 +24,9 @@ abstract contract KeyBase is IKeyTypes {
     uint256 internal constant PARTIES_MAX = 128;
     uint256 internal constant OPEN_MAX = 64;
     uint256 internal constant PENDING_MAX = 256;
+    /// @dev One owner gets an eighth, so that nobody keeps everybody out.
+    uint256 internal constant OPEN_EACH = 8;
+    uint256 internal constant PENDING_EACH = 32;
     uint256 internal constant URL_BYTES_MAX = 128;
     uint32 internal constant ABSENCES_MAX = 3;
     uint8 internal constant PURPOSE_HEARTBEAT = 2;
@@ -35,6 +38,10 @@ abstract contract KeyBase is IKeyTypes {
     uint256 internal awakeUntil;
     /// @dev Slot 2: blocks between two proofs of signature of a key, written by genesis.
     uint256 internal beatBlocks;
+    /// @dev Slot 3: who may run a party; genesis writes the validators.
+    mapping(address account => Standing) internal standings;
+    /// @dev Slot 4: how many of them are validators, written by genesis.
+    uint256 internal validatorCount;
 
     uint16 internal partyCount;
     uint64 internal requestCount;
@@ -61,6 +68,17 @@ abstract contract KeyBase is IKeyTypes {
     /// @dev Who reported whom absent, as bits by place among those that could tell.
     mapping(bytes32 subject => uint256 reporters) internal reports;
     mapping(bytes32 evidence => bool) internal seenEvidence;
+
+    mapping(address account => uint16) internal words;
+    mapping(address account => mapping(address validator => bool)) internal hasVouched;
+    /// @dev The signature key before the present one, and the block of the change: what was signed under it still counts.
+    mapping(uint16 id => bytes32) internal formerSignKeys;
+    mapping(uint16 id => uint256 height) internal renewedAt;
+
+    /// @dev Orders of one owner that are open; those the chain gave itself have no owner.
+    mapping(address owner => uint256) internal openCounts;
+    mapping(bytes32 operation => address owner) internal orderedBy;
+    mapping(address owner => uint256) internal pendingCounts;
 
     /// @dev When what decides the set of an attempt came about. Blocks that carried the disputes of a key, by place.
     mapping(bytes32 key => uint64[]) internal disputedAt;
@@ -125,7 +143,7 @@ abstract contract KeyBase is IKeyTypes {
     }
 
     function _order(bytes32 id, bytes32 key, OperationKind kind, uint8 threshold, uint8 size, uint16 lost, uint128 feeWei) internal {
-        if (openIds.length == OPEN_MAX || operationOfKey[key] != 0) revert TooManyOpen();
+        if (operationOfKey[key] != 0) revert TooManyOpen();
         Operation storage row = operationRows[id];
         row.id = id;
         row.key = key;
@@ -144,7 +162,7 @@ abstract contract KeyBase is IKeyTypes {
 
     /// @dev When too few are left that can sign together, the chain itself orders new holders, if there are enough to choose from.
     function _heal(Key storage key) internal returns (bool) {
-        if (operationOfKey[key.id] != 0 || openIds.length == OPEN_MAX) return false;
+        if (operationOfKey[key.id] != 0) return false;
         (uint256 live, uint256 threshold, uint256 margin) = _health(key);
         uint256 size = key.members.length;
         if (live > threshold + margin || live == size || _countServing() < size) return false;

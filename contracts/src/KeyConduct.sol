@@ -38,9 +38,28 @@ contract KeyConduct is KeyBase, IKeyConduct {
 
     // --- parties ---
 
+    /// @dev Who is a stranger and who the same operator again, no contract sees; the validators that finalise blocks say it.
+    function vouch(address[] calldata accounts) external {
+        if (standings[msg.sender] != Standing.VALIDATOR) revert NotAValidator();
+        if (accounts.length > SIZE_MAX) revert SizeInvalid();
+        for (uint256 index = 0; index < accounts.length; index++) {
+            address account = accounts[index];
+            if (standings[account] != Standing.NONE || hasVouched[account][msg.sender]) continue;
+            hasVouched[account][msg.sender] = true;
+            uint16 count = ++words[account];
+            if (uint256(count) * 3 > validatorCount * 2) standings[account] = Standing.ADMITTED;
+            emit OperatorVouched(account, msg.sender, count);
+        }
+    }
+
+    function standingOf(address account) external view returns (Standing, uint16) {
+        return (standings[account], words[account]);
+    }
+
     function registerParty(bytes32 signKey, bytes32 sealKey, string calldata relayUrl) external payable returns (uint16 id) {
         if (address(this) != Dcrm.KEY_MANAGER) revert WrongAddress();
         if (ids[msg.sender] != 0) revert AlreadyRegistered();
+        if (standings[msg.sender] == Standing.NONE) revert NotAdmitted();
         if (msg.value < BOND_WEI) revert BondTooSmall();
         if (signKey == 0 || sealKey == 0) revert KeyInvalid();
         if (bytes(relayUrl).length > URL_BYTES_MAX) revert TextTooLong();
@@ -57,6 +76,22 @@ contract KeyConduct is KeyBase, IKeyConduct {
         serving.push(id);
         owedWei += msg.value;
         emit PartyRegistered(id, msg.sender, signKey, sealKey, relayUrl);
+    }
+
+    /// @dev Once per delay, so that nothing signed under a key is out of a proof's reach before the bond would be.
+    function renewKeys(bytes32 signKey, bytes32 sealKey) external {
+        Party storage party = _party();
+        if (party.excludedAt != 0) revert NotAMember();
+        if (signKey == 0 || sealKey == 0 || signKey == party.signKey) revert KeyInvalid();
+        uint256 before = renewedAt[party.id];
+        if (before != 0 && block.number < before + UNBOND_BLOCKS) revert NotReady();
+        renewedAt[party.id] = block.number;
+        formerSignKeys[party.id] = party.signKey;
+        party.signKey = signKey;
+        party.sealKey = sealKey;
+        party.instanceId = 0;
+        party.generation = 0;
+        emit KeysRenewed(party.id, signKey, sealKey);
     }
 
     /// @dev A restored copy of an old volume has a generation that is not newer, and is refused.
@@ -142,7 +177,7 @@ contract KeyConduct is KeyBase, IKeyConduct {
 
     // --- conduct ---
 
-    function reportDispute(bytes32 id, uint16 accused) external {
+    function reportDispute(bytes32 id, uint16 accused, bytes32 reason) external {
         Key storage key = keyRows[id];
         uint16 accuser = _reporter();
         if (accuser == accused || _indexOf(key.members, accuser) == type(uint256).max) revert NotAMember();
@@ -152,7 +187,7 @@ contract KeyConduct is KeyBase, IKeyConduct {
         for (uint256 index = 0; index < known.length; index++) if (known[index] == pair) revert NothingToDo();
         known.push(pair);
         disputedAt[id].push(uint64(block.number));
-        emit DisputeRecorded(id, accuser, accused);
+        emit DisputeRecorded(id, accuser, accused, reason);
         _heal(key);
     }
 
@@ -238,6 +273,8 @@ contract KeyConduct is KeyBase, IKeyConduct {
         bytes32 name = keccak256(evidence);
         if (party.id == 0 || seenEvidence[name]) revert EvidenceWrong();
         string memory code = Dcrm.judge(accused, party.signKey, evidence);
+        bytes32 former = formerSignKeys[accused];
+        if (bytes(code).length == 0 && former != 0) code = Dcrm.judge(accused, former, evidence);
         if (bytes(code).length == 0) revert EvidenceWrong();
         seenEvidence[name] = true;
         emit FaultProven(accused, code, name);

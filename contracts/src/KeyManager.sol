@@ -71,6 +71,9 @@ contract KeyManager is KeyBase, IKeyOrders {
 
     function _open(bytes32 id, bytes32 key, OperationKind kind, uint8 threshold, uint8 size, uint16 lost) private returns (bytes32) {
         if (msg.value < MIN_FEE_WEI * size) revert FeeTooSmall();
+        if (openIds.length >= OPEN_MAX || openCounts[msg.sender] == OPEN_EACH) revert TooManyOpen();
+        openCounts[msg.sender]++;
+        orderedBy[id] = msg.sender;
         owedWei += msg.value;
         _order(id, key, kind, threshold, size, lost, uint128(msg.value));
         return id;
@@ -226,6 +229,8 @@ contract KeyManager is KeyBase, IKeyOrders {
         }
         _unseat(row.members);
         delete operationOfKey[row.key];
+        address owner = orderedBy[row.id];
+        if (owner != address(0)) openCounts[owner]--;
         _remove(openIds, row.id);
         _rest();
         emit OperationEnded(row.id, row.key, state);
@@ -254,7 +259,8 @@ contract KeyManager is KeyBase, IKeyOrders {
             SignRequest storage old = signatureRows[pendingIds[index]];
             if (_isExpired(old)) _expire(old);
         }
-        if (pendingIds.length == PENDING_MAX) revert TooManyOpen();
+        if (pendingIds.length == PENDING_MAX || pendingCounts[msg.sender] == PENDING_EACH) revert TooManyOpen();
+        pendingCounts[msg.sender]++;
         request = _newId("signature");
         SignRequest storage row = signatureRows[request];
         row.id = request;
@@ -288,7 +294,7 @@ contract KeyManager is KeyBase, IKeyOrders {
         owedWei -= row.feeWei;
         _credit(keyRows[row.key].owner, row.feeWei);
         row.feeWei = 0;
-        _remove(pendingIds, row.id);
+        _settle(row);
         emit SignatureExpired(row.id, row.key);
     }
 
@@ -300,7 +306,7 @@ contract KeyManager is KeyBase, IKeyOrders {
         if (!Dcrm.verify(uint8(key.scheme), _child(key, PURPOSE_GENERIC, row.subject), row.digest, signature)) revert SignatureWrong();
         row.state = SignatureState.SIGNED;
         row.signature = signature;
-        _remove(pendingIds, id);
+        _settle(row);
         _payOut(row.feeWei, signers);
         row.feeWei = 0;
         _rest();
@@ -336,6 +342,12 @@ contract KeyManager is KeyBase, IKeyOrders {
     }
 
     // --- helpers ---
+
+    /// @dev A request that waits no more.
+    function _settle(SignRequest storage row) private {
+        pendingCounts[keyRows[row.key].owner]--;
+        _remove(pendingIds, row.id);
+    }
 
     function _remove(bytes32[] storage list, bytes32 id) private {
         for (uint256 index = 0; index < list.length; index++) {

@@ -7,7 +7,7 @@ import { allPages } from '#node/party/pages.ts'
 import { keyManagerAbi } from '#shared/api/abi/key-manager.ts'
 import type { Scheme } from '#shared/dcrm/types.ts'
 import { KEY_MANAGER } from '#shared/system.ts'
-import type { Hash, Hex, Wei } from '#shared/types.ts'
+import type { Address, Hash, Hex, Wei } from '#shared/types.ts'
 import { CommandFailed, UsageError } from '#node/cli/command.ts'
 import type { Session } from '#node/cli/session.ts'
 import { fsn } from '#node/cli/table.ts'
@@ -22,6 +22,9 @@ export const OPERATION_STATES: readonly string[] = ['none', 'requested', 'seated
 /** States of an order to sign. */
 export const SIGNATURE_STATE = { pending: 1, signed: 2, expired: 3 } as const
 
+/** Standing of an account by its number on chain. */
+const STANDINGS: readonly string[] = ['none', 'admitted', 'validator']
+
 /** Least fee of a session per member, as the contract has it. */
 const FEE_PER_MEMBER_WEI: Wei = 10n ** 15n
 const DEFAULT_TIMEOUT_SECONDS = 180
@@ -35,6 +38,7 @@ export type SignatureRow = ChainRequest & Readonly<{ signature: Hex }>
 /** What refusals of the contract mean to who ordered. */
 const REFUSALS: ReadonlyMap<string, string> = new Map([
   ['FeeTooSmall', 'the fee is below what the contract asks per member'],
+  ['NotAValidator', 'only the account of a validator may vouch for an operator'],
   ['NotAMember', 'the party holds no share of this key, or is excluded for good'],
   ['NotTheOwner', 'only the owner of a key may order this'],
   ['SizeInvalid', 'expected 2 ≤ threshold ≤ committee ≤ 32'],
@@ -143,6 +147,12 @@ export class KeyChain {
 
   parties(): Promise<readonly ChainParty[]> {
     return allPages<ChainParty>(PAGE, (rows) => this.#read('parties', [rows.at(-1)?.id ?? 0, PAGE]))
+  }
+
+  /** Whether an account may run a party, and how many validators have vouched for it. */
+  async standing(account: Address): Promise<Readonly<{ standing: string; words: number }>> {
+    const [standing, words] = await this.#read<readonly [number, number]>('standingOf', [account])
+    return { standing: STANDINGS[standing] ?? 'unknown', words }
   }
 
   operation(id: Hash): Promise<ChainOperation> {

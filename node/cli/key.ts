@@ -6,7 +6,7 @@ import { KeyChain, SIGNATURE_STATE, hashIn, readScheme, schemeOf } from '#node/c
 import { OperationProgress } from '#node/cli/key-progress.ts'
 import { keyReadCommands } from '#node/cli/key-status.ts'
 import type { Session } from '#node/cli/session.ts'
-import { readId } from '#node/cli/session.ts'
+import { readAddress, readId } from '#node/cli/session.ts'
 import { fields } from '#node/cli/table.ts'
 import type { ChainKey } from '#node/party/chain-view.ts'
 import { bytesToHex, hexToBytes } from '#shared/bytes.ts'
@@ -186,6 +186,19 @@ async function sign(session: Session): Promise<Outcome> {
   return { json, text }
 }
 
+async function vouch(session: Session): Promise<Outcome> {
+  const account = readAddress(session.operand(0))
+  const chain = await KeyChain.open(session)
+  await chain.order('vouch', [[account]], 0)
+  const { standing, words } = await chain.standing(account)
+  const text = fields([
+    ['account', account],
+    ['standing', standing === 'none' ? 'not admitted yet: more than two thirds of the validators must vouch' : standing],
+    ['validators that vouch', String(words)],
+  ])
+  return { json: { account, standing, words }, text }
+}
+
 /** Commands about keys. */
 export const keyCommands: readonly Command[] = [
   {
@@ -221,6 +234,13 @@ export const keyCommands: readonly Command[] = [
     summary: 'give a member its lost share back',
     options: { party: { type: 'string', value: 'ID', help: 'number of the member' }, ...WAIT_OPTIONS },
     run: recover,
+  },
+  {
+    path: 'key vouch',
+    operands: '<account>',
+    summary: 'as a validator: say that an account belongs to an operator of its own, so that it may run a party',
+    options: WAIT_OPTIONS,
+    run: vouch,
   },
   ...keyReadCommands,
 ]

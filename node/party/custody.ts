@@ -115,6 +115,19 @@ export class Custody {
     this.#vault.write([{ name: pairName(key, epoch, pair.peer), value: encodePairState(pair) }])
   }
 
+  /**
+   * Notes the keys peers have now. One that has others than before has lost its store, and with it its half of every pair state; the other half
+   * goes too, so that the pair is set up again.
+   */
+  meet(peers: readonly Readonly<{ id: PartyId; signKey: Hex }>[]): void {
+    const known = peers.map(({ id, signKey }) => ({ id, value: hexToBytes(signKey), before: this.#vault.get(`peer/${id}`) }))
+    const changed = known.filter(({ value, before }) => before === null || !equalBytes(before, value))
+    if (changed.length === 0) return
+    const lost = new Set(changed.filter(({ before }) => before !== null).map(({ id }) => String(id)))
+    const pairs = this.#vault.names('pair/').filter((name) => lost.has(name.split('/')[3] ?? ''))
+    this.#vault.write([...changed.map(({ id, value }) => ({ name: `peer/${id}`, value })), ...pairs.map((name) => ({ name, value: null }))])
+  }
+
   /** Whether this party has ever spoken in a session; then it never does again after a restart. */
   hasJoined(openId: Uint8Array): boolean {
     return this.#vault.get(`joined/${bytesToHex(openId)}`) !== null

@@ -40,7 +40,7 @@ import { encodePublicKey } from '#node/party/share-codec.ts'
 import type { PartySettings } from '#node/party/settings.ts'
 import { Restarts, isUsable } from '#node/party/usability.ts'
 import { openVault } from '#node/party/vault.ts'
-import { hexToBytes, bytesToHex } from '#shared/bytes.ts'
+import { hexToBytes, bytesToHex, utf8ToBytes } from '#shared/bytes.ts'
 import { ATTEMPT_BLOCKS } from '#shared/dcrm/digest.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 import { DecodeError } from '#shared/fault.ts'
@@ -81,6 +81,9 @@ async function runOver(settings: PartySettings, log: Logger, signal: AbortSignal
     await stock.close()
   }
 }
+
+/** A code as the chain keeps it: 32 bytes of text. */
+const reasonOf = (code: string): Hex => bytesToHex(utf8ToBytes(code.padEnd(32, '\0').slice(0, 32)))
 
 class Party {
   readonly #settings: PartySettings
@@ -138,6 +141,7 @@ class Party {
         dataDir: this.#settings.dataDir,
         relayUrl,
         pollMs: POLL_MS,
+        renewsKeys: this.#settings.renewsKeys,
       })
       this.#log.info('party-ready', { party: seat.self, account: this.#chain.account, relay: relayUrl })
       await this.#follow(seat, relayUrl)
@@ -227,16 +231,19 @@ class Party {
 
   /** Forgets what the final chain has made worthless, and tells it disputes it does not know. */
   #settle(board: Board, self: PartyId): void {
+    this.#custody.meet(board.parties)
     for (const key of board.keys) {
       const isOpen = board.operations.some((operation) => operation.key === key.id)
       if (key.state === KEY_ACTIVE) this.#custody.dropStale(key, key.members.includes(self), isOpen)
       // A key that came to nothing has no members.
       else if (!isOpen) this.#custody.dropStale(key, false, false)
       if (key.state !== KEY_ACTIVE || !key.members.includes(self)) continue
-      for (const { accused } of this.#custody.disputes(key.id, key.epoch)) {
+      for (const { accused, code } of this.#custody.disputes(key.id, key.epoch)) {
         const isKnown = (board.disputes.get(key.id) ?? []).some(([by, other]) => by === self && other === accused)
         if (!isKnown)
-          this.#outbox.once(`dispute/${key.id}/${key.epoch}/${accused}`, () => this.#chain.send('reportDispute', [key.id, accused]))
+          this.#outbox.once(`dispute/${key.id}/${key.epoch}/${accused}`, () =>
+            this.#chain.send('reportDispute', [key.id, accused, reasonOf(code)]),
+          )
       }
     }
     const restarted = this.#restarts.since(board)

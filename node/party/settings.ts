@@ -18,6 +18,8 @@ export type PartySettings = Readonly<{
   port: number
   /** Where others reach that relay, when it is not host and port. */
   publicUrl: string | null
+  /** Whether a store the chain does not know takes the place of one that is lost. */
+  renewsKeys: boolean
 }>
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -35,6 +37,7 @@ usage: fusion party --rpc URL --data-dir DIR --operator-key-file FILE --passphra
   --host ADDRESS            address of this party's own relay (default 127.0.0.1)
   --port N                  its port (default: a free one)
   --public-url URL          where the other parties reach that relay (default: http://ADDRESS:PORT)
+  --renew-keys              take the place of a store that is lost, once, with an empty folder; shares come back with fusion key recover
   --chain-id N              chain id (default 81920, or FUSION_CHAIN_ID)
   --help                    this text
 `
@@ -78,6 +81,7 @@ export function readPartySettings(args: readonly string[], environment: Environm
       port: { type: 'string' },
       'public-url': { type: 'string' },
       'chain-id': { type: 'string' },
+      'renew-keys': { type: 'boolean' },
       help: { type: 'boolean' },
     },
   })
@@ -100,5 +104,6 @@ export function readPartySettings(args: readonly string[], environment: Environm
     host: values.host ?? '127.0.0.1',
     port: numberOf(values.port ?? '0', '--port', 65_535),
     publicUrl: publicUrlOf(values['public-url']),
+    renewsKeys: values['renew-keys'] === true,
   }
 }

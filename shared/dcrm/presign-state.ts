@@ -120,7 +120,7 @@ export function zetaPart(run: PresignRun, psid: Uint8Array, peer: PartyId): Scal
 
 /** ζ_i = Σ sgn(j − i)·ζ_ij over the parts ζ_ij of i by j. Over all signers these sum to 0. Not reduced. */
 export function zetaOf(self: PartyId, parts: Iterable<readonly [PartyId, Scalar]>): bigint {
-  return [...parts].reduce((sum, [other, part]) => sum + BigInt(Math.sign(other - self)) * part, 0n)
+  return [...parts].reduce((sum, [other, part]) => sum + (other > self ? part : -part), 0n)
 }
 
 /** sk_i = λ_i·x_i + ζ_i. */

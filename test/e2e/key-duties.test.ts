@@ -1,8 +1,9 @@
 /** What holders of a key owe without being asked, on real processes: proofs of signature, word of who is silent, a key that heals itself. @module */
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { privateKeyToAccount } from 'viem/accounts'
-import { partyKeyPath } from '#node/supervisor/parts.ts'
+import { partyDir, partyKeyPath } from '#node/supervisor/parts.ts'
 import { callRpc, waitFor } from '#node/supervisor/wait.ts'
 import { hexToBytes } from '#shared/bytes.ts'
 import { heartbeatDigest } from '#shared/dcrm/digest.ts'
@@ -24,7 +25,7 @@ const THRESHOLD = 3
 let network: KeyNetwork
 let keys: Keys
 let made: KeyRow
-let victim: Readonly<{ id: number; account: string }>
+let victim: Readonly<{ id: number; account: string; place: number }>
 let killedAt: bigint
 
 /** An extra party that holds the key, as process and as member. */
@@ -34,7 +35,7 @@ async function holderAmong(places: readonly number[], row: KeyRow) {
     const secret = readFileSync(partyKeyPath(network.ready.dataDir, place), 'utf8').trim() as Hex
     const account = privateKeyToAccount(secret).address.toLowerCase()
     const party = parties.find((each) => each.account.toLowerCase() === account)
-    if (party !== undefined && row.members.includes(party.id)) return { name: `party-${place}`, id: party.id, account }
+    if (party !== undefined && row.members.includes(party.id)) return { name: `party-${place}`, place, id: party.id, account }
   }
   throw new Error('five of six parties leave out one only')
 }
@@ -121,4 +122,38 @@ describe('a key whose holder dies', () => {
     expect(paid.map(({ args }) => args)).toEqual(signers.map((id) => ({ account: accounts.get(id), amountWei: REWARD_WEI })))
     expect((await since('Credited')).filter(({ args }) => (args['account'] as string).toLowerCase() === victim.account)).toEqual([])
   }, 240_000)
+})
+
+describe('a holder that lost its disk', () => {
+  it('comes back to the same account under new keys, gets its share again, and signs', async () => {
+    const row = await keys.key(made.id)
+    const holder = await holderAmong(
+      EXTRA_PARTIES.filter((place) => place !== victim.place),
+      row,
+    )
+    const rowOf = async () => (await keys.parties()).find(({ id }) => id === holder.id)
+    const before = await rowOf()
+    network.kill(holder.name)
+    for (const store of ['custody', 'presignatures'])
+      rmSync(join(partyDir(network.ready.dataDir, holder.place), store), { recursive: true })
+    network.restart(holder.name, ['--renew-keys'])
+    await waitFor(
+      async () => {
+        const now = await rowOf()
+        return now !== undefined && now.signKey !== before?.signKey && now.generation === 1n ? now : null
+      },
+      { what: 'new keys and their lease', timeoutMs: 90_000 },
+    )
+    await keys.change('requestRecovery', [made.id, holder.id])
+    expect(await keys.key(made.id)).toMatchObject({ publicKey: made.publicKey, epoch: row.epoch, members: row.members })
+    const posted = async () => (await keys.events('SignaturePosted')).filter(({ args }) => args['key'] === made.id)
+    const seen = (await posted()).length
+    let isSigner = false
+    for (let turn = 0; turn < 4 && !isSigner; turn++) {
+      const batch = Array.from({ length: 4 }, (_, index) => keys.sign(made.id, `after the loss ${turn} ${index}`))
+      for (const signed of await Promise.all(batch)) expect(await keys.acceptedBy(row, signed)).toEqual(['noble'])
+      isSigner = (await posted()).slice(seen).some(({ args }) => (args['signers'] as readonly number[]).includes(holder.id))
+    }
+    expect(isSigner).toBe(true)
+  }, 300_000)
 })

@@ -56,11 +56,12 @@ export class KeyNetwork {
     process.kill(this.pidOf(name), 'SIGKILL')
   }
 
-  restart(name: string): void {
+  /** Starts a process again, with more arguments if given. */
+  restart(name: string, more: readonly string[] = []): void {
     const part = this.ready.processes.find((each) => each.name === name)
     if (part === undefined) throw new Error(`no process ${name}`)
     const { command, args, env, cwd } = part.command
-    this.#restarted.push(spawn(command, [...args], { cwd, env: { ...process.env, ...env }, stdio: 'ignore' }))
+    this.#restarted.push(spawn(command, [...args, ...more], { cwd, env: { ...process.env, ...env }, stdio: 'ignore' }))
   }
 
   /** Ends all processes; the folder stays. */

@@ -28,7 +28,14 @@ export type KeyRow = Readonly<{
   publicKey: Hex
 }>
 
-export type PartyRow = Readonly<{ id: number; account: Address; absences: number; excludedAt: bigint }>
+export type PartyRow = Readonly<{
+  id: number
+  account: Address
+  signKey: Hex
+  absences: number
+  excludedAt: bigint
+  generation: bigint
+}>
 /** An event of the key manager with the transaction that caused it. */
 export type KeyEvent = Readonly<{ eventName: string; args: Readonly<Record<string, unknown>>; transactionHash: Hex; blockNumber: bigint }>
 

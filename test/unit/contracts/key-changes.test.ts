@@ -5,6 +5,7 @@ import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
 import { KEY_MANAGER } from '#shared/system.ts'
 import type { Hash } from '#shared/types.ts'
 import {
+  REASON,
   BOND_WEI,
   FEE_WEI,
   KEY,
@@ -70,7 +71,7 @@ describe('what is done with a key', () => {
     const id = await keys.activeKey('ed25519', 2, 5)
     const before = await keys.key(id)
     const [accuser = 0, accused = 0] = before.members
-    await keys.done(keys.contract.send(accountOf(accuser), 'reportDispute', [id, accused]))
+    await keys.done(keys.contract.send(accountOf(accuser), 'reportDispute', [id, accused, REASON]))
     expect(await keys.contract.call('disputesOf', [id])).toEqual([accuser * 65_536 + accused])
     const operation = await change(keys, 'requestRefresh', [id])
     await pass(keys, operation)
@@ -123,10 +124,10 @@ describe('what is done with a key', () => {
       [1, 2],
       [1, 3],
     ] as const)
-      await keys.done(keys.contract.send(accountOf(accuser), 'reportDispute', [id, accused]))
+      await keys.done(keys.contract.send(accountOf(accuser), 'reportDispute', [id, accused, REASON]))
     await keys.seat(operation)
     expect((await keys.operation(operation)).dealers).toEqual([2, 3])
-    await keys.done(keys.contract.send(accountOf(2), 'reportDispute', [id, 3]))
+    await keys.done(keys.contract.send(accountOf(2), 'reportDispute', [id, 3, REASON]))
     await keys.seat(operation)
     expect(await keys.operation(operation)).toMatchObject({ state: OPERATION.failed })
     for (let party = 1; party <= 3; party++) expect((await keys.party(party)).seats).toBe(1)

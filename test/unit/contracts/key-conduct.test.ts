@@ -10,6 +10,7 @@ import { KEY_MANAGER, NODE_RESERVE } from '#shared/system.ts'
 import type { Hash, Hex } from '#shared/types.ts'
 import { ed25519 } from '@noble/curves/ed25519.js'
 import {
+  REASON,
   BOND_WEI,
   FEE_WEI,
   OPERATION,
@@ -34,7 +35,7 @@ afterEach(checkBooks)
 
 const RESHARE = 2
 const dispute = (keys: KeyWorld, key: Hash, accuser: number, accused: number): Promise<Outcome> =>
-  keys.done(keys.contract.send(accountOf(accuser), 'reportDispute', [key, accused]))
+  keys.done(keys.contract.send(accountOf(accuser), 'reportDispute', [key, accused, REASON]))
 const membersOf = async (keys: KeyWorld, key: Hash) => (await keys.key(key)).members
 
 describe('a dispute', () => {
@@ -44,13 +45,15 @@ describe('a dispute', () => {
     const members = await membersOf(keys, key)
     const [one = 0, two = 0, three = 0] = members
     const outsider = [1, 2, 3, 4, 5, 6].find((party) => !members.includes(party)) ?? 0
-    const report = (from: `0x${string}`, accused: number, id = key) => keys.contract.refused(from, 'reportDispute', [id, accused])
+    const report = (from: `0x${string}`, accused: number, id = key) => keys.contract.refused(from, 'reportDispute', [id, accused, REASON])
     expect(await report(STRANGER, one)).toBe('NotAParty')
     expect(await report(accountOf(outsider), one)).toBe('NotAMember')
     expect(await report(accountOf(one), outsider)).toBe('NotAMember')
     expect(await report(accountOf(one), one)).toBe('NotAMember')
     expect(await report(accountOf(one), two, wordOf('nothing'))).toBe('NotAMember')
-    expect(eventsOf(await dispute(keys, key, one, two))).toEqual([{ name: 'DisputeRecorded', args: { key, accuser: one, accused: two } }])
+    expect(eventsOf(await dispute(keys, key, one, two))).toEqual([
+      { name: 'DisputeRecorded', args: { key, accuser: one, accused: two, reason: REASON } },
+    ])
     expect(await report(accountOf(one), two)).toBe('NothingToDo')
     expect(await report(accountOf(two), one)).toBe('SUCCESS')
     expect(await keys.contract.call('disputesOf', [key])).toEqual([one * 65_536 + two, two * 65_536 + one])
@@ -130,6 +133,7 @@ describe('a proven fault', () => {
     const keys = await createKeyWorld(5)
     const signKey = bytesToHex(ed25519.getPublicKey(secret))
     keys.world.state.addBalance(accountOf(6), BOND_WEI)
+    await keys.admit([accountOf(6), STRANGER])
     await keys.done(keys.contract.send(accountOf(6), 'registerParty', [signKey, wordOf('seal'), ''], BOND_WEI))
     return { keys, culprit: 6 }
   }
@@ -186,6 +190,14 @@ describe('a proven fault', () => {
     expect(await report(culprit, evidence)).toBe('SUCCESS')
     expect(await report(culprit, evidence)).toBe('EvidenceWrong')
     expect(await keys.credit(STRANGER)).toBe(BOND_WEI / 10n)
+  })
+  it('still counts when the culprit has other keys since', async () => {
+    const { keys, culprit } = await withCulprit()
+    const report = (first: string, second: string) =>
+      keys.contract.refused(STRANGER, 'reportFault', [culprit, evidenceOf(signed(first, culprit), signed(second, culprit))])
+    await keys.done(keys.contract.send(accountOf(6), 'renewKeys', [wordOf('new sign'), wordOf('new seal')]))
+    expect(await report('one', 'one')).toBe('EvidenceWrong')
+    expect(await report('one', 'two')).toBe('SUCCESS')
   })
   it('finds the bond of a party that is leaving, and finds it once', async () => {
     const { keys, culprit } = await withCulprit()

@@ -4,7 +4,7 @@ import { chooseCommittee } from '#shared/dcrm/committee.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
 import { encodeHeader } from '#shared/hhcm/codec.ts'
 import { KEY_MANAGER } from '#shared/system.ts'
-import type { Hash, Hex } from '#shared/types.ts'
+import type { Address, Hash, Hex } from '#shared/types.ts'
 import { bytesToHex } from '#shared/bytes.ts'
 import {
   FEE_WEI,
@@ -12,12 +12,14 @@ import {
   OPERATION,
   OWNER,
   STRANGER,
+  ZERO,
   accountOf,
   checkBooks,
   createKeyWorld,
   eventOf,
   eventsOf,
   headerAt,
+  manyOwners,
   publicKeyOf,
   rawHeader,
   wordOf,
@@ -59,10 +61,26 @@ describe('an order of a key', () => {
     expect(await attempt(2, 33)).toBe('SizeInvalid')
     expect(await attempt(2, 3, 3n * FEE_PER_MEMBER_WEI - 1n)).toBe('FeeTooSmall')
     expect(await attempt(2, 3, 3n * FEE_PER_MEMBER_WEI)).toBe('SUCCESS')
-    for (let count = 1; count < 64; count++) expect(await attempt(2, 2, 2n * FEE_PER_MEMBER_WEI)).toBe('SUCCESS')
+    for (let count = 1; count < 8; count++) expect(await attempt(2, 2, 2n * FEE_PER_MEMBER_WEI)).toBe('SUCCESS')
     expect(await attempt(2, 2)).toBe('TooManyOpen')
     expect(await (await createKeyWorld(2)).contract.refused(OWNER, 'requestKey', [0, 2, 3], FEE_WEI)).toBe('TooFewCandidates')
   })
+  it('finds a place when one owner has taken all of his, until eight have', async () => {
+    const keys = await createKeyWorld(2)
+    const owners = manyOwners(keys)
+    const attempt = (owner: Address) => keys.contract.refused(owner, 'requestKey', [0, 2, 2], FEE_WEI)
+    for (const owner of owners.slice(0, 8)) {
+      for (let count = 0; count < 8; count++) expect(await attempt(owner)).toBe('SUCCESS')
+      expect(await attempt(owner)).toBe('TooManyOpen')
+    }
+    expect(await attempt(owners[8] ?? OWNER)).toBe('TooManyOpen')
+    // The end of an order makes room for its owner's next.
+    const id = (await keys.open())[0]?.id ?? ZERO
+    await keys.seat(id)
+    await keys.confirmAll(id, publicKeyOf('ecdsa', 'key'))
+    expect(await attempt(owners[8] ?? OWNER)).toBe('SUCCESS')
+    expect(await attempt(owners[0] ?? OWNER)).toBe('TooManyOpen')
+  }, 20_000)
   it('has another name each time, for each owner', async () => {
     const keys = await createKeyWorld(2)
     const first = await keys.order('ecdsa', 2, 2)

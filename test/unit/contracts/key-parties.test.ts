@@ -1,7 +1,7 @@
 /** Parties of the key manager: who may hold shares, on which bond, and how one leaves. @module */
 import { keyManagerAbi } from '#shared/api/abi/key-manager.ts'
 import { KEY_CONDUCT, KEY_MANAGER } from '#shared/system.ts'
-import type { Hash } from '#shared/types.ts'
+import type { Address, Hash } from '#shared/types.ts'
 import {
   BOND_WEI,
   FEE_WEI,
@@ -16,8 +16,9 @@ import {
   publicKeyOf,
   wordOf,
 } from '#test/unit/contracts/key-world.ts'
-import type { PartyRow } from '#test/unit/contracts/key-world.ts'
-import { FSN, GENESIS_HASH, contractAt } from '#test/unit/contracts/world.ts'
+import type { KeyWorld, PartyRow } from '#test/unit/contracts/key-world.ts'
+import { FSN, GENESIS_HASH, VALIDATORS, contractAt } from '#test/unit/contracts/world.ts'
+import { getAddress, zeroAddress } from 'viem'
 import { afterEach, describe, expect, it } from 'vitest'
 
 afterEach(checkBooks)
@@ -29,6 +30,7 @@ const UNBOND_BLOCKS = 1200
 describe('registration', () => {
   it('gives rising numbers and shows account, keys, relay and bond', async () => {
     const keys = await createKeyWorld(1)
+    await keys.admit([OWNER])
     const sent = await keys.done(keys.contract.send(OWNER, 'registerParty', [SIGN, SEAL, 'http://relay'], BOND_WEI + 5n))
     expect(eventOf(sent, 'PartyRegistered')).toMatchObject({ party: 2, signKey: SIGN, sealKey: SEAL, relayUrl: 'http://relay' })
     expect(await keys.contract.call('partyOf', [OWNER])).toBe(2)
@@ -52,6 +54,7 @@ describe('registration', () => {
   })
   it('is refused twice for one account, without the bond, without keys, and with a long address', async () => {
     const keys = await createKeyWorld(1)
+    await keys.admit([OWNER])
     const attempt = (args: readonly [Hash, Hash, string], valueWei = BOND_WEI) =>
       keys.contract.refused(OWNER, 'registerParty', args, valueWei)
     expect(await attempt([SIGN, SEAL, ''], BOND_WEI - 1n)).toBe('BondTooSmall')
@@ -68,6 +71,7 @@ describe('registration', () => {
   })
   it('is refused beyond 128 that serve, and open again when one leaves', async () => {
     const keys = await createKeyWorld(128)
+    await keys.admit([OWNER])
     expect(await keys.contract.refused(OWNER, 'registerParty', [SIGN, SEAL, ''], BOND_WEI)).toBe('TooManyOpen')
     await keys.done(keys.contract.send(accountOf(50), 'unregisterParty', []))
     expect(await keys.contract.refused(OWNER, 'registerParty', [SIGN, SEAL, ''], BOND_WEI)).toBe('SUCCESS')
@@ -107,6 +111,72 @@ describe('a lease', () => {
     const keys = await createKeyWorld(1)
     const sent = await keys.done(keys.contract.send(accountOf(1), 'renewLease', [SIGN, 9n, '']))
     expect(eventsOf(sent)).toEqual([{ name: 'LeaseRenewed', args: { party: 1, instanceId: SIGN, generation: 9n } }])
+  })
+})
+
+describe('admission', () => {
+  const NEWCOMER: Address = `0x${'77'.repeat(20)}`
+  const [first = zeroAddress, second = zeroAddress, third = zeroAddress, fourth = zeroAddress] = VALIDATORS
+  const standing = (keys: KeyWorld, account: Address) => keys.contract.call('standingOf', [account])
+  const NONE = 0
+  const ADMITTED = 1
+  const VALIDATOR = 2
+
+  it('takes the word of more than two thirds of the validators, each counted once', async () => {
+    const keys = await createKeyWorld(0)
+    keys.world.state.addBalance(NEWCOMER, BOND_WEI)
+    const register = () => keys.contract.refused(NEWCOMER, 'registerParty', [SIGN, SEAL, ''], BOND_WEI)
+    const sent = await keys.done(keys.contract.send(first, 'vouch', [[NEWCOMER, STRANGER]]))
+    expect(eventsOf(sent).map(({ args }) => args)).toMatchObject([
+      { account: getAddress(NEWCOMER), validator: getAddress(first), words: 1 },
+      { account: getAddress(STRANGER), words: 1 },
+    ])
+    expect(eventsOf(await keys.done(keys.contract.send(first, 'vouch', [[NEWCOMER]])))).toEqual([])
+    await keys.done(keys.contract.send(second, 'vouch', [[NEWCOMER]]))
+    expect(await standing(keys, NEWCOMER)).toEqual([NONE, 2])
+    expect(await register()).toBe('NotAdmitted')
+    await keys.done(keys.contract.send(third, 'vouch', [[NEWCOMER, NEWCOMER]]))
+    expect(await standing(keys, NEWCOMER)).toEqual([ADMITTED, 3])
+    await keys.done(keys.contract.send(fourth, 'vouch', [[NEWCOMER]]))
+    expect(await standing(keys, NEWCOMER)).toEqual([ADMITTED, 3])
+    expect(await register()).toBe('SUCCESS')
+    expect(await standing(keys, STRANGER)).toEqual([NONE, 1])
+  })
+  it('is the validators’ from the start, and theirs alone to give', async () => {
+    const keys = await createKeyWorld(1)
+    expect(await standing(keys, first)).toEqual([VALIDATOR, 0])
+    keys.world.state.addBalance(first, BOND_WEI)
+    expect(await keys.contract.refused(first, 'registerParty', [SIGN, SEAL, ''], BOND_WEI)).toBe('SUCCESS')
+    for (const account of [STRANGER, accountOf(1)]) expect(await keys.contract.refused(account, 'vouch', [[OWNER]])).toBe('NotAValidator')
+    const many = Array.from({ length: 33 }, (_, index) => accountOf(100 + index))
+    expect(await keys.contract.refused(first, 'vouch', [many])).toBe('SizeInvalid')
+    expect(await keys.contract.refused(first, 'vouch', [many.slice(1)])).toBe('SUCCESS')
+  })
+})
+
+describe('renewed keys', () => {
+  const OTHER = wordOf('other sign')
+  it('are the party’s own to set, begin with a lease of their own, and leave bond and seats as they are', async () => {
+    const keys = await createKeyWorld(3)
+    const account = accountOf(2)
+    await keys.done(keys.contract.send(account, 'renewLease', [wordOf('instance'), 5n, 'http://relay']))
+    const before = await keys.party(2)
+    const renew = (signKey: Hash, sealKey: Hash, from = account) => keys.contract.refused(from, 'renewKeys', [signKey, sealKey])
+    expect(await renew(OTHER, SEAL, STRANGER)).toBe('NotAParty')
+    expect(await renew(ZERO, SEAL)).toBe('KeyInvalid')
+    expect(await renew(OTHER, ZERO)).toBe('KeyInvalid')
+    expect(await renew(wordOf('sign 2'), SEAL)).toBe('KeyInvalid')
+    const sent = await keys.done(keys.contract.send(account, 'renewKeys', [OTHER, SEAL]))
+    expect(eventOf(sent, 'KeysRenewed')).toEqual({ party: 2, signKey: OTHER, sealKey: SEAL })
+    expect(await keys.party(2)).toEqual({ ...before, signKey: OTHER, sealKey: SEAL, instanceId: ZERO, generation: 0n })
+    expect(await keys.contract.refused(account, 'renewLease', [wordOf('new'), 1n, ''])).toBe('SUCCESS')
+    keys.world.height += UNBOND_BLOCKS - 1
+    expect(await renew(wordOf('third'), SEAL)).toBe('NotReady')
+    keys.world.height++
+    expect(await renew(wordOf('third'), SEAL)).toBe('SUCCESS')
+    await keys.done(keys.contract.send(account, 'unregisterParty', []))
+    keys.world.height += UNBOND_BLOCKS
+    expect(await renew(OTHER, SEAL)).toBe('NotAMember')
   })
 })
 
@@ -180,6 +250,7 @@ describe('credits', () => {
     const code = `633ccfd60b60e01b5f525f5f60045f5f6146085af100`
     keys.world.state.setCode(thief, Uint8Array.from(Buffer.from(code, 'hex')))
     keys.world.state.addBalance(thief, BOND_WEI)
+    await keys.admit([thief])
     await keys.done(keys.contract.send(thief, 'registerParty', [SIGN, SEAL, ''], BOND_WEI))
     await keys.done(keys.contract.send(thief, 'unregisterParty', []))
     keys.world.height += UNBOND_BLOCKS

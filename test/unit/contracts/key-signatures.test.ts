@@ -3,9 +3,10 @@ import { hexToBytes } from '#shared/bytes.ts'
 import { genericDigest, heartbeatDigest } from '#shared/dcrm/digest.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
 import { KEY_MANAGER } from '#shared/system.ts'
-import type { Hash, Hex } from '#shared/types.ts'
+import type { Address, Hash, Hex } from '#shared/types.ts'
 import { bytesToHex } from '#shared/bytes.ts'
 import {
+  REASON,
   BOND_WEI,
   FEE_WEI,
   OWNER,
@@ -19,6 +20,7 @@ import {
   eventOf,
   eventsOf,
   headerAt,
+  manyOwners,
   pathOf,
   rawHeader,
   setOf,
@@ -61,7 +63,7 @@ describe('an order of a signature', () => {
     ])
     expect(await keys.contract.call('activeUntil', [])).toBe(BigInt(keys.world.height) + 244n)
   })
-  it('is the owner’s, of an active key, for a fee, and one of at most 256', async () => {
+  it('is the owner’s, of an active key, for a fee, and one of at most 32', async () => {
     const keys = await createKeyWorld(3)
     const pending = await keys.order('ecdsa', 2, 3)
     const key = await keys.activeKey('ecdsa', 2, 3)
@@ -70,9 +72,25 @@ describe('an order of a signature', () => {
     expect(await order(OWNER, pending)).toBe('UnknownKey')
     expect(await order(STRANGER, key)).toBe('NotTheOwner')
     expect(await order(OWNER, key, 2n * 10n ** 15n - 1n)).toBe('FeeTooSmall')
-    for (let count = 0; count < 256; count++) expect(await order(OWNER, key)).toBe('SUCCESS')
+    for (let count = 0; count < 32; count++) expect(await order(OWNER, key)).toBe('SUCCESS')
     expect(await order(OWNER, key)).toBe('TooManyOpen')
   })
+  it('finds a place when one owner has taken all of his, until eight have', async () => {
+    const keys = await createKeyWorld(2)
+    const owners = manyOwners(keys)
+    const made = new Map<Address, Hash>()
+    for (const owner of owners) made.set(owner, await keys.activeKey('ed25519', 2, 2, 'key', owner))
+    const order = (owner: Address) => keys.contract.refused(owner, 'requestSignature', [made.get(owner) ?? ZERO, ZERO, ZERO], FEE_WEI)
+    for (const owner of owners.slice(0, 8)) {
+      for (let count = 0; count < 32; count++) expect(await order(owner)).toBe('SUCCESS')
+      expect(await order(owner)).toBe('TooManyOpen')
+    }
+    expect(await order(owners[8] ?? OWNER)).toBe('TooManyOpen')
+    // Four that nobody served are swept with the next order of whoever comes.
+    keys.world.height += 4 + 12 * 20 + 1
+    expect(await order(owners[8] ?? OWNER)).toBe('SUCCESS')
+    expect(await order(owners[0] ?? OWNER)).toBe('SUCCESS')
+  }, 30_000)
 })
 
 describe('a posted signature', () => {
@@ -138,7 +156,7 @@ describe('a posted signature', () => {
       [second, third],
       [third, first],
     ] as const)
-      await keys.done(keys.contract.send(accountOf(accuser), 'reportDispute', [key, accused]))
+      await keys.done(keys.contract.send(accountOf(accuser), 'reportDispute', [key, accused, REASON]))
     keys.world.height = opening + 21
     expect(await post(1)).toBe('SUCCESS')
     for (const party of members) expect(await keys.credit(accountOf(party))).toBe(2n * (FEE_WEI / 3n))

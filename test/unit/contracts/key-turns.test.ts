@@ -9,7 +9,7 @@ import type { Dispute } from '#shared/dcrm/committee.ts'
 import { createDrbg } from '#shared/dcrm/drbg.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
 import type { Hash } from '#shared/types.ts'
-import { accountOf, createKeyWorld, headerAt, rawHeader, wordOf } from '#test/unit/contracts/key-world.ts'
+import { REASON, accountOf, createKeyWorld, headerAt, rawHeader, wordOf } from '#test/unit/contracts/key-world.ts'
 import type { KeyWorld, PartyRow } from '#test/unit/contracts/key-world.ts'
 import { seedOf } from '#test/unit/dcrm/support.ts'
 import { describe, expect, it } from 'vitest'
@@ -70,7 +70,7 @@ describe('the set of an attempt', () => {
     const somethingHappens = async (attempt: number): Promise<void> => {
       const [kind = 0] = random(1)
       const [one = 0, other = 0] = [pick(PARTIES), pick(PARTIES)]
-      if (kind < 20) await keys.contract.send(accountOf(one), 'reportDispute', [key, other])
+      if (kind < 20) await keys.contract.send(accountOf(one), 'reportDispute', [key, other, REASON])
       else if (kind < 60) await keys.contract.send(accountOf(one), 'renewLease', [wordOf('instance'), generation++, ''])
       else if (kind < 62) await keys.contract.send(accountOf(one), 'unregisterParty', [])
       else {

@@ -3,6 +3,7 @@ import { keyUserAbi, keyUserCreation } from '#shared/api/abi/key-user.ts'
 import type { Address, Hash, Hex } from '#shared/types.ts'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import {
+  REASON,
   FEE_WEI,
   OWNER,
   STRANGER,
@@ -125,7 +126,7 @@ describe('a committee of 32 out of 128', () => {
     const seated = (await keys.key(key)).members
     for (const accuser of seated.slice(0, 8))
       for (const accused of seated.slice(8, 31)) {
-        const sent = await keys.done(keys.contract.send(accountOf(accuser), 'reportDispute', [key, accused]))
+        const sent = await keys.done(keys.contract.send(accountOf(accuser), 'reportDispute', [key, accused, REASON]))
         note('reportDispute', sent.gasUsed)
       }
     const id = await keys.orderSignature(key)

@@ -16,7 +16,7 @@ import { KEY_MANAGER } from '#shared/system.ts'
 import type { Address, Hash, Hex } from '#shared/types.ts'
 import { ed25519 } from '@noble/curves/ed25519.js'
 import { schnorr, secp256k1 } from '@noble/curves/secp256k1.js'
-import { FSN, contractAt, createWorld } from '#test/unit/contracts/world.ts'
+import { FSN, VALIDATORS, contractAt, createWorld } from '#test/unit/contracts/world.ts'
 import type { Outcome, World } from '#test/unit/contracts/world.ts'
 import { suite } from '#test/unit/evm/support.ts'
 import { decodeEventLog } from 'viem'
@@ -25,6 +25,8 @@ import { expect } from 'vitest'
 export const OWNER: Address = `0x${'a1'.repeat(20)}`
 export const STRANGER: Address = `0x${'a2'.repeat(20)}`
 export const ZERO: Hash = `0x${'00'.repeat(32)}`
+/** Text of 32 bytes that an accuser gives. */
+export const REASON: Hash = `0x${Buffer.from('EXTENSION_CHECK').toString('hex').padEnd(64, '0')}`
 export const BOND_WEI = 10n * FSN
 export const FEE_WEI = FSN
 export const SCHEMES: readonly Scheme[] = ['ecdsa', 'taproot', 'ed25519']
@@ -190,6 +192,14 @@ export const setOf = (
     out,
   ) ?? []
 
+const OWNERS = Array.from({ length: 9 }, (_, index): Address => `0x${(0xc000 + index).toString(16).padStart(40, '0')}`)
+
+/** Owners with money: eight may fill every place, the ninth comes late. */
+export function manyOwners(keys: KeyWorld): readonly Address[] {
+  for (const owner of OWNERS) keys.world.state.addBalance(owner, 100n * FSN)
+  return OWNERS
+}
+
 /** The key manager with what tests do over and over. */
 export class KeyWorld {
   readonly world: World
@@ -201,7 +211,15 @@ export class KeyWorld {
     world.hashOf = (height) => blockHash(headerAt(height), suite.keccak256)
   }
 
+  /** Operators that as many validators as it takes have vouched for. */
+  async admit(accounts: readonly Address[]): Promise<void> {
+    for (let start = 0; start < accounts.length; start += 32)
+      for (const validator of VALIDATORS.slice(0, 3))
+        await this.done(this.contract.send(validator, 'vouch', [accounts.slice(start, start + 32)]))
+  }
+
   async register(count: number): Promise<void> {
+    await this.admit(Array.from({ length: count }, (_, index) => accountOf(index + 1)))
     for (let id = 1; id <= count; id++) {
       const account = accountOf(id)
       this.world.state.addBalance(account, BOND_WEI)
@@ -238,8 +256,8 @@ export class KeyWorld {
   }
 
   /** Orders a key; the operation has the key's name. */
-  async order(scheme: Scheme, threshold: number, size: number): Promise<Hash> {
-    const sent = await this.done(this.contract.send(OWNER, 'requestKey', [SCHEMES.indexOf(scheme), threshold, size], FEE_WEI))
+  async order(scheme: Scheme, threshold: number, size: number, owner = OWNER): Promise<Hash> {
+    const sent = await this.done(this.contract.send(owner, 'requestKey', [SCHEMES.indexOf(scheme), threshold, size], FEE_WEI))
     return eventOf(sent, 'OperationRequested')['operation'] as Hash
   }
 
@@ -256,8 +274,8 @@ export class KeyWorld {
   }
 
   /** A key in use, whose secret follows from the label. */
-  async activeKey(scheme: Scheme, threshold: number, size: number, label = 'key'): Promise<Hash> {
-    const id = await this.order(scheme, threshold, size)
+  async activeKey(scheme: Scheme, threshold: number, size: number, label = 'key', owner = OWNER): Promise<Hash> {
+    const id = await this.order(scheme, threshold, size, owner)
     await this.seat(id)
     await this.confirmAll(id, publicKeyOf(scheme, label))
     this.world.nextBlock()
@@ -282,7 +300,7 @@ export class KeyWorld {
 }
 
 /** Place of the sum of what the contract owes in its storage. */
-const OWED_SLOT: Hash = `0x${'9'.padStart(64, '0')}`
+const OWED_SLOT: Hash = `0x${'b'.padStart(64, '0')}`
 const worlds: KeyWorld[] = []
 
 /**
@@ -294,7 +312,7 @@ export async function checkBooks(): Promise<void> {
     const bonds = rows.map(({ bondWei }) => bondWei)
     const pending = (await keys.contract.call('pendingSignatures', [])) as readonly RequestRow[]
     const fees = [...(await keys.open()), ...pending].map(({ feeWei }) => feeWei)
-    const accounts = [OWNER, STRANGER, ...Array.from({ length: 130 }, (_, index) => accountOf(index + 1))]
+    const accounts = [OWNER, STRANGER, ...OWNERS, ...Array.from({ length: 130 }, (_, index) => accountOf(index + 1))]
     const credits = await Promise.all(accounts.map((account) => keys.credit(account)))
     const owed = BigInt(bytesToHex(Uint8Array.of(0, ...keys.world.state.slot(KEY_MANAGER, OWED_SLOT))))
     expect(owed).toBe([...bonds, ...fees, ...credits].reduce((sum, each) => sum + each, 0n))

@@ -127,11 +127,14 @@ export function contractAt<const A extends Abi>(world: World, abi: A, address: A
   }
 }
 
+/** Operators of the validators. */
+export const VALIDATORS: readonly Address[] = ['a', 'b', 'c', 'd'].map((digit): Address => `0x${`e${digit}`.repeat(20)}`)
+
 /** A world with funded accounts and source sets that exist from genesis. */
 export function createWorld(funded: readonly Address[], sets: readonly SourceSetSpec[] = []): World {
   const accounts = Object.fromEntries([
     ...funded.map((address) => [address, { balanceWei: 1000n * FSN }] as const),
-    ...[...predeploys(GENESIS_HASH, sets, suite, DEVNET_PARAMS.heartbeatBlocks)].map(
+    ...[...predeploys(GENESIS_HASH, sets, suite, { heartbeatBlocks: DEVNET_PARAMS.heartbeatBlocks, validators: VALIDATORS })].map(
       ([address, { code, storage }]) =>
         [
           address,

@@ -137,6 +137,7 @@ beforeAll(async () => {
       partyHost: '127.0.0.1',
       partyPort: 0,
       partyPublicUrl: '',
+      partyRenewKeys: false,
       logLevel: 'debug',
     },
     { debug: note, info: note, warn: note, error: note, close: () => undefined },

@@ -55,7 +55,10 @@ function open(document: GenesisDocument) {
   const state = createStateDb({ get: (hash) => stored.get(hash) }, nobleSuite.keccak256)
   const { envelope, nodes } = buildGenesis(
     document,
-    predeploys(CONTRACTS_GENESIS, [], nobleSuite, document.params.heartbeatBlocks),
+    predeploys(CONTRACTS_GENESIS, [], nobleSuite, {
+      heartbeatBlocks: params.heartbeatBlocks,
+      validators: validators.map(({ address }) => address),
+    }),
     state,
     nobleSuite,
   )

@@ -93,7 +93,8 @@ export class NativeChain {
   /** Signed since the last block. */
   readonly #pending = new Map<Address, number>()
 
-  constructor(laneCount = 1, self: Address | null = AUTHOR) {
+  /** `operators`: accounts that may run a party from the start. */
+  constructor(laneCount = 1, self: Address | null = AUTHOR, operators: readonly Address[] = validators.map(({ address }) => address)) {
     const params = { ...DEVNET_PARAMS, laneCount }
     let natives: Natives | null = null
     const rules = (): Natives['executors'] => {
@@ -102,7 +103,10 @@ export class NativeChain {
     }
     this.fixture = new ChainFixture({
       params: { laneCount },
-      predeploys: predeploys(`0x${'00'.repeat(32)}`, [], suite, params.heartbeatBlocks),
+      predeploys: predeploys(`0x${'00'.repeat(32)}`, [], suite, {
+        heartbeatBlocks: params.heartbeatBlocks,
+        validators: operators,
+      }),
       precompiles: new Map([[TRIGGER_DECODER, triggerDecoder(params.blockGasLimit)]]),
       natives: {
         trigger: (...parts) => rules().trigger(...parts),

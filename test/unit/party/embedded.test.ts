@@ -34,6 +34,7 @@ describe("a validator's party", () => {
       host: '127.0.0.1',
       port: 0,
       publicUrl: null,
+      renewsKeys: false,
     }
     startEmbeddedParty(settings, 'info', createLogger('party', 'info', join(folder, 'log')))
     expect(started.map(({ resourceLimits }) => resourceLimits)).toEqual([{ maxOldGenerationSizeMb: 1024 }])

@@ -60,6 +60,8 @@ class Chain {
   height = 10
   network = NETWORK
   isAway = false
+  /** What the next things that are sent are refused with. */
+  readonly refusals: string[] = []
   /** Called with what is sent, before it counts. */
   onSend: (name: string) => void = () => undefined
 
@@ -79,6 +81,8 @@ class Chain {
       genesisHash: () => Promise.resolve(this.network as Hash),
       send: (name, args) => {
         this.onSend(name)
+        if (this.refusals.length > 0) return Promise.resolve(this.refusals.shift() ?? null)
+        if (name === 'renewKeys') return Promise.resolve(this.#renewKeys(args))
         return Promise.resolve(name === 'registerParty' ? this.#register(args) : this.#renew(args))
       },
     }
@@ -86,6 +90,12 @@ class Chain {
 
   #register([signKey]: readonly unknown[]): null {
     this.row = { id: 1, account: ACCOUNT, signKey: signKey as Hash, instanceId: `0x${'00'.repeat(32)}`, generation: 0n } as ChainParty
+    return null
+  }
+
+  #renewKeys([signKey]: readonly unknown[]): string | null {
+    if (this.row === null || signKey === this.row.signKey) return 'KeyInvalid'
+    this.row = { ...this.row, signKey: signKey as Hash, instanceId: `0x${'00'.repeat(32)}`, generation: 0n }
     return null
   }
 
@@ -115,7 +125,7 @@ describe('a party that enrols', () => {
   })
 
   /** A process over the store `name`. */
-  function start(name: string) {
+  function start(name: string, renewsKeys = false) {
     const [vault, stock] = ['custody', 'presignatures'].map((part) => openVault(join(folder, name, part), 'correct horse battery', 12)) as [
       Vault,
       Vault,
@@ -134,6 +144,7 @@ describe('a party that enrols', () => {
       dataDir: name,
       relayUrl: 'http://relay',
       pollMs: 1,
+      renewsKeys,
     }
     return {
       custody,
@@ -218,6 +229,33 @@ describe('a party that enrols', () => {
     chain.network = B
     await expect(start('volume').seat()).rejects.toThrow('NETWORK_DIFFERS')
     expect(chain.row?.generation).toBe(1n)
+  })
+
+  it('takes the place of a lost store when told so, begins with what comes then, and leaves the old one no way back', async () => {
+    const lost = start('volume')
+    await lost.seat()
+    await start('volume').seat()
+    await expect(start('empty').seat()).rejects.toThrow(/another identity.*--renew-keys/)
+    const fresh = start('new', true)
+    expect(await fresh.seat()).toEqual({ self: 1, genesisHash: NETWORK, leasedAt: chain.height })
+    expect(chain.row).toMatchObject({ signKey: fresh.custody.identity().signKey, generation: 1n })
+    for (const renews of [false, true]) await expect(start('volume', renews).seat()).rejects.toThrow('LEASE_REFUSED')
+    // Said again at a later start it changes nothing.
+    expect((await start('new', true).seat()).self).toBe(1)
+    expect(chain.row).toMatchObject({ signKey: fresh.custody.identity().signKey, generation: 2n })
+  })
+
+  it('says once why the chain does not let it in, and asks again', async () => {
+    lines.length = 0
+    chain.refusals.push('NotAdmitted', 'NotAdmitted', 'BondTooSmall')
+    expect((await start('volume').seat()).self).toBe(1)
+    const told = lines
+      .filter((line) => line.startsWith('register-refused'))
+      .map((line) => JSON.parse(line.slice(line.indexOf('{'))) as unknown)
+    expect(told).toMatchObject([
+      { account: ACCOUNT, refusal: 'NotAdmitted', meaning: expect.stringContaining('fusion key vouch') as string },
+      { refusal: 'BondTooSmall' },
+    ])
   })
 
   it('waits for a chain that is away, and logs no address of it', async () => {

@@ -60,6 +60,7 @@ function start(name: string, change: Partial<PartySettings> = {}) {
     host: '127.0.0.1',
     port: 0,
     publicUrl: null,
+    renewsKeys: false,
     ...change,
   }
   const end = runParty(settings, log, stop.signal).then(

@@ -135,6 +135,7 @@ async function startParty(party: number, rpcUrl: string): Promise<void> {
     host: '127.0.0.1',
     port,
     publicUrl: await tapOf(port),
+    renewsKeys: false,
   }
   running.push(runParty(settings, logger, stop.signal).catch((cause: unknown) => logger.error('ended', { cause: String(cause) })))
   await until(() => log.some((line) => line.includes(`party-${party} party-ready`)))

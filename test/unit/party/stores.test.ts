@@ -223,6 +223,21 @@ describe('custody', () => {
     expect(custody.claimNonce(psid, 6n, otherUse)).toBe(false)
     expect(custody.claimNonce(otherPsid, 6n, otherUse)).toBe(true)
   })
+
+  it('forgets its half of every pair with a peer that has other keys now, and no other', () => {
+    const custody = new Custody(vault)
+    const peers = (second: string) => [1, 2, 3].map((id) => ({ id, signKey: bytesToHex(seedOf(id === 2 ? second : `sign ${id}`)) }))
+    custody.meet(peers('sign 2'))
+    for (const peer of [2, 3]) for (const epoch of [0, 1]) custody.putPair(KEY, epoch, { ...pair, peer })
+    const held = () => [2, 3].map((peer) => [0, 1].filter((epoch) => new Custody(vault).pair(KEY, epoch, peer) !== null).length)
+    custody.meet(peers('sign 2'))
+    expect(held()).toEqual([2, 2])
+    custody.meet(peers('another'))
+    expect(held()).toEqual([0, 2])
+    custody.putPair(KEY, 1, { ...pair, peer: 2 })
+    custody.meet(peers('another'))
+    expect(held()).toEqual([1, 2])
+  })
 })
 
 describe('16 presignatures', () => {
