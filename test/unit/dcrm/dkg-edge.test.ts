@@ -84,17 +84,18 @@ describe('copied commitments', () => {
 })
 
 describe('an identity', () => {
-  const others = [1, 2].map((id) => polynomialsOf(id, {}))
-  const { blinds } = polynomialsOf(3, {})
-  const linear = opposite(others, 1)
-  const constant = opposite(others, 0)
-  const atTwo = mod(constant + 2n * linear - 2n * 9n, order)
+  const opposed = (index: number): bigint =>
+    opposite(
+      [1, 2].map((id) => polynomialsOf(id, {})),
+      index,
+    )
   it.each([
-    ['the key', [constant, 9n]],
-    ['the public share of member 2', [atTwo, 9n]],
-    ['a later commitment', [9n, linear]],
-  ])('as %s ends the run, with everybody present and after an extraction', (_name, values) => {
-    const puppets = new Map([[3, { dealt: { values, blinds } }]])
+    ['the key', () => [opposed(0), 9n]],
+    ['the public share of member 2', () => [mod(opposed(0) + 2n * opposed(1) - 2n * 9n, order), 9n]],
+    ['a later commitment', () => [9n, opposed(1)]],
+  ])('as %s ends the run, with everybody present and after an extraction', (_name, valuesOf) => {
+    const dealt = { values: valuesOf(), blinds: polynomialsOf(3, {}).blinds }
+    const puppets = new Map([[3, { dealt }]])
     const rounds: number[] = []
     const listen: Tamper = (_from, round, sent) => (rounds.push(round), sent)
     for (const outcomes of [run({ puppets }), run({ puppets, tamper: both(listen, silent(3, 4)) })])

@@ -100,13 +100,15 @@ const resized = (payload: Uint8Array): readonly Uint8Array[] => [
 
 describe.each(['ed25519', 'ecdsa'] as const)('15 a payload of %s that is malformed', (scheme) => {
   const { pointBytes } = groupOfScheme(nobleBackend, scheme)
-  const { machine, at } = momentsOf({ scheme, tamper: leaving })
+  let followed: ReturnType<typeof momentsOf> | null = null
+  const follow = () => (followed ??= momentsOf({ scheme, tamper: leaving }))
   const named = (round: number, from: PartyId, payload: Uint8Array): readonly string[] => {
+    const { machine, at } = follow()
     const moment = at.get(round) as Moment
     const { faults } = machine.next(moment.state, withPayload(moment, from, payload))
     return faults.filter(({ accused }) => accused === from).map(({ class: kind, code }) => `${kind} ${code}`)
   }
-  const sent = (round: number, from: PartyId): Uint8Array => at.get(round)?.inbox.broadcasts.get(from) as Uint8Array
+  const sent = (round: number, from: PartyId): Uint8Array => follow().at.get(round)?.inbox.broadcasts.get(from) as Uint8Array
 
   it('1 in length proves its dealer wrong: t − 1, t + 1, t + 5 commitments, or none', () => {
     const payload = sent(1, 3)
@@ -144,6 +146,7 @@ describe.each(['ed25519', 'ecdsa'] as const)('15 a payload of %s that is malform
     for (const bad of resized(sent(7, 2))) expect(named(7, 2, bad)).toEqual(['proof CERTIFICATE_MALFORMED'])
   })
   it('as a pair is complained about, whatever its length or range', () => {
+    const { machine, at } = follow()
     const { state, inbox } = at.get(1) as Moment
     const pair = inbox.directs.get(3) as Uint8Array
     for (const bad of [...resized(pair), placed(pair, beyond(scheme), 0), placed(pair, beyond(scheme), 32)]) {

@@ -36,7 +36,7 @@ const SID = seedOf('sid')
 
 describe.each(groups)('dealing over $curve', (group: Group) => {
   const { order } = group
-  const commitments = pedersenCommitments(group, polynomials)
+  const commit = () => pedersenCommitments(group, polynomials)
 
   it('evaluates both polynomials at the receiver', () => {
     expect(pairFor(group, polynomials, 3)).toEqual({ value: 5n + 21n + 99n, blind: 13n + 51n + 171n })
@@ -44,7 +44,7 @@ describe.each(groups)('dealing over $curve', (group: Group) => {
   it('commits as noble does', () => {
     const curve = group.curve === 'secp256k1' ? secp256k1.Point : ed25519.Point
     const second = curve.fromBytes(group.encode(group.second))
-    expect(group.encodeAll(commitments).map((bytes) => unhex(bytes))).toEqual(
+    expect(group.encodeAll(commit()).map((bytes) => unhex(bytes))).toEqual(
       polynomials.values.map((value, index) => {
         const blind = second.multiply(polynomials.blinds[index] as bigint) as typeof curve.BASE
         return unhex((curve.BASE.multiply(value) as typeof curve.BASE).add(blind as never).toBytes())
@@ -63,6 +63,7 @@ describe.each(groups)('dealing over $curve', (group: Group) => {
   })
   it('accepts the pair and the value dealt, and no other, for no other receiver', () => {
     const pair = pairFor(group, polynomials, 3)
+    const commitments = commit()
     const images = feldmanCommitments(group, polynomials.values)
     expect(isPairValid(group, commitments, 3, pair)).toBe(true)
     expect(isPairValid(group, commitments, 4, pair)).toBe(false)
@@ -93,6 +94,7 @@ describe.each(groups)('dealing over $curve', (group: Group) => {
       decodePayload(payload, (reader) => readCommitments(group, reader, threshold, isZero))
     const same = (left: readonly Point[] | null, right: readonly Point[]) =>
       left?.length === right.length && left.every((point, index) => group.equals(point, right[index] as Point))
+    const commitments = commit()
     const whole = encodeCommitments(group, commitments, false)
     expect(whole.length).toBe(3 * group.pointBytes)
     expect(commitmentsBytes(group, 3, false)).toBe(3 * group.pointBytes)
@@ -131,19 +133,21 @@ function challengeByHand(group: Group, dealer: number, image: Point, nonce: Poin
 describe.each(groups)('2 proofs of possession over $curve', (group: Group) => {
   const secret = 123456789n
   const image = group.mulBase(secret)
-  const proof = provePossession(nobleBackend, group, drbgOf('possession'), SID, 7, secret)
+  const prove = () => provePossession(nobleBackend, group, drbgOf('possession'), SID, 7, secret)
   const check = (sid: Uint8Array, dealer: number, point: Point, shown: Possession) =>
     isPossessionValid(nobleBackend, group, sid, dealer, point, shown)
 
   it('hold for their session, dealer and image', () => {
-    expect(check(SID, 7, image, proof)).toBe(true)
+    expect(check(SID, 7, image, prove())).toBe(true)
   })
   it('are the proof of Schnorr with a challenge over everything', () => {
+    const proof = prove()
     const weight = challengeByHand(group, 7, image, proof.nonce)
     const right = group.add(proof.nonce, group.mulPublic(image, weight))
     expect(group.equals(group.mulBase(proof.response), right)).toBe(true)
   })
   it('hold for nothing else', () => {
+    const proof = prove()
     expect(check(seedOf('other'), 7, image, proof)).toBe(false)
     expect(check(SID, 8, image, proof)).toBe(false)
     expect(check(SID, 7, group.mulBase(secret + 1n), proof)).toBe(false)
@@ -151,6 +155,7 @@ describe.each(groups)('2 proofs of possession over $curve', (group: Group) => {
     expect(check(SID, 7, image, { ...proof, nonce: group.add(proof.nonce, group.generator) })).toBe(false)
   })
   it('cannot be made for the image that cancels what others deal', () => {
+    const proof = prove()
     // Against others' images that sum to the generator the rogue one is the identity, which no decoder lets in.
     const scalar = fc.bigInt({ min: 2n, max: group.order - 1n })
     const property = fc.property(scalar, scalar, (other, response) => {
