@@ -16,7 +16,10 @@ const PAGE = 50
 export const KEY_ACTIVE = 2
 /** The present one, and those in which the attempts under way began. */
 const BOARDS_KEPT = 32
-/** Enough for every call of the key manager with the largest committee; what is not used is not paid. */
+/**
+ * Enough for what parties call with the largest committee, and little enough for a lane; what is not used is not paid. The longest evidence against a
+ * party with renewed keys takes more, which whoever brings it by hand may give.
+ */
 const CALL_GAS = 4_000_000n
 
 export type ChainParty = Readonly<{

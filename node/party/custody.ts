@@ -128,6 +128,11 @@ export class Custody {
     this.#vault.write([...changed.map(({ id, value }) => ({ name: `peer/${id}`, value })), ...pairs.map((name) => ({ name, value: null }))])
   }
 
+  /** Forgets what it shares with some peers: the pairs are set up again. */
+  forgetPairs(key: Hash, epoch: number, peers: readonly PartyId[]): void {
+    if (peers.length > 0) this.#vault.write(peers.map((peer) => ({ name: pairName(key, epoch, peer), value: null })))
+  }
+
   /** Whether this party has ever spoken in a session; then it never does again after a restart. */
   hasJoined(openId: Uint8Array): boolean {
     return this.#vault.get(`joined/${bytesToHex(openId)}`) !== null

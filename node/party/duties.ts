@@ -21,7 +21,7 @@ import type { Hash, Height } from '#shared/types.ts'
 export const SCHEMES: readonly Scheme[] = ['ecdsa', 'taproot', 'ed25519']
 export const OPERATION = { create: 0, refresh: 1, reshare: 2, recover: 3 } as const
 export const OPERATION_STATE = { requested: 1, seated: 2 } as const
-const ABSENCES_MAX = 3
+export const ABSENCES_MAX = 3
 
 /** One signature to make. */
 export type SigningDuty = Readonly<{

@@ -15,6 +15,7 @@ import { ChainView, KEY_ACTIVE, heartbeatName } from '#node/party/chain-view.ts'
 import { Custody } from '#node/party/custody.ts'
 import type { Duty } from '#node/party/duties.ts'
 import {
+  ABSENCES_MAX,
   OPERATION_STATE,
   SCHEMES,
   attemptStart,
@@ -189,6 +190,8 @@ class Party {
     const standing = standingOf(lease, row)
     if (standing === 'lost')
       throw new DecodeError('LEASE_LOST', this.#settings.dataDir, 'expected to speak for this party, got another process that does')
+    // Out of draws for being absent, and here after all: only a lease of its own says so.
+    if (standing === 'held' && row.excludedAt === 0n && row.absences >= ABSENCES_MAX) this.#custody.outdateCopies()
     if (standing === 'behind')
       this.#outbox.ensure('lease', {
         notBeforeMs: 0,
@@ -239,6 +242,7 @@ class Party {
       else if (!isOpen) this.#custody.dropStale(key, false, false)
       if (key.state !== KEY_ACTIVE || !key.members.includes(self)) continue
       for (const { accused, code } of this.#custody.disputes(key.id, key.epoch)) {
+        if (!key.members.includes(accused)) continue
         const isKnown = (board.disputes.get(key.id) ?? []).some(([by, other]) => by === self && other === accused)
         if (!isKnown)
           this.#outbox.once(`dispute/${key.id}/${key.epoch}/${accused}`, () =>
@@ -328,7 +332,8 @@ class Party {
       })
     }
     if (duty.kind === 'sign' && end.signature !== null) this.#postSignature(duty, end.signature, self)
-    this.#outbox.tell(board)
+    // What came up while the session ran is on the newest board only.
+    this.#outbox.tell(this.#board ?? board)
   }
 
   async #accuse(duty: Duty, accused: PartyId, code: string, proof: Uint8Array | null): Promise<void> {

@@ -348,6 +348,8 @@ export async function presign(
   }
   const end = await session(parts, board, run, (sid, seed) => presignMachine({ backend, share, pairs, set, count, sid, seed }))
   if (end.kind === 'done') presignatures.add(end.result)
+  // Whoever stayed away may have no half of the pair: it died while the pair was set up. Without ours both sides set it up again.
+  else custody.forgetPairs(key.id, key.epoch, end.absent)
   return end
 }
 

@@ -111,11 +111,17 @@ function readIds(reader: PayloadReader): readonly PartyId[] {
   return Array.from({ length: Math.min(reader.uint(1), 255) }, () => reader.uint(2))
 }
 
+/** Every member of the largest committee disputes with every other. */
+const DISPUTES_MAX = MAX_COMMITTEE * (MAX_COMMITTEE - 1)
+
 type Graph = Readonly<{ members: readonly PartyId[]; disputes: readonly Dispute[]; excluded: readonly PartyId[] }>
 
 function readGraph(reader: PayloadReader): Graph {
   const members = readIds(reader)
-  const disputes = Array.from({ length: reader.uint(2) }, (): Dispute => [reader.uint(2), reader.uint(2)])
+  const count = reader.uint(2)
+  // Before the loop: a few bytes must not ask for tens of thousands of items.
+  if (count > DISPUTES_MAX) malformed('at most 992 disputes')
+  const disputes = Array.from({ length: count }, (): Dispute => [reader.uint(2), reader.uint(2)])
   return { members, disputes, excluded: readIds(reader) }
 }
 

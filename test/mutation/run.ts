@@ -61,10 +61,11 @@ const PARTS: Readonly<Record<string, Part>> = {
     tests: ['base-ot', 'ot-extension', 'pair-setup', 'vole', 'domains'],
   },
   session: {
-    files: ['envelope*', 'session*', 'relay', 'evidence', 'precompile'],
+    files: ['envelope*', 'session*', 'relay', 'evidence', 'content', 'precompile'],
     tests: [
       'envelope',
       'evidence',
+      'content',
       'session',
       'session-intake',
       'session-replay',

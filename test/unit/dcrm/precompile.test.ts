@@ -324,6 +324,9 @@ describe('input that is not of the promised form', () => {
     const members = Array.from({ length: 33 }, (_, index) => index + 1)
     expect(run(DCRM_SELECTOR.largestSet, graph(members.slice(0, 32), [], [])).at(-1)).toBe(32)
     expect(() => run(DCRM_SELECTOR.largestSet, graph(members, [], []))).toThrow('DCRM_INPUT')
+    const every = Array.from({ length: 992 }, (): [number, number] => [1, 2])
+    expect(run(DCRM_SELECTOR.largestSet, graph([1, 2, 3], every, [])).at(-1)).toBe(2)
+    expect(() => run(DCRM_SELECTOR.largestSet, graph([1, 2, 3], [...every, [1, 2]], []))).toThrow('DCRM_INPUT')
   })
   it('refuses keys that are none', () => {
     const point = secp256k1.Point.BASE.toBytes()

@@ -125,6 +125,19 @@ describe('16 a party', () => {
   }, 60_000)
 })
 
+describe('a party that was called absent', () => {
+  it('takes a new lease when it is out of draws, and not before', async () => {
+    const party = start('volume')
+    await party.has('party-ready')
+    const row = () => chain.parties.get(ACCOUNT) ?? {}
+    chain.parties.set(ACCOUNT, { ...row(), absences: 2 })
+    await new Promise((done) => setTimeout(done, 2500))
+    expect(row()).toMatchObject({ generation: 1n, absences: 2 })
+    chain.parties.set(ACCOUNT, { ...row(), absences: 3 })
+    await vi.waitFor(() => expect(row()['generation']).toBe(2n), SOON)
+  }, 60_000)
+})
+
 describe('a party and its node', () => {
   const shares = dealtShares('ecdsa', 2, [1, 2], 'party')
   const share = shares.get(1) as NonNullable<ReturnType<typeof shares.get>>

@@ -230,3 +230,13 @@ describe('9 a peer that probes for Δ', () => {
     expect(new Custody(vault).hasDisputed(KEY, 1, SET)).toBe(false)
   })
 })
+
+describe('a pair of which one half is missing', () => {
+  it('is given up by whoever waits in vain, so that both sides set it up again', async () => {
+    const began = Date.now()
+    const hurried = { ...victimOf(new AbortController().signal), nowMs: () => began + 60 * (Date.now() - began) }
+    expect(setupDuties(board, VICTIM, hurried.custody).flatMap(({ set }) => set)).not.toContain(PROBER)
+    expect(await answer(hurried, sessionOf('alone'))).toBe('OPENING_INCOMPLETE')
+    expect(setupDuties(board, VICTIM, hurried.custody).flatMap(({ set }) => set)).toContain(PROBER)
+  }, 60_000)
+})

@@ -224,6 +224,13 @@ describe('custody', () => {
     expect(custody.claimNonce(otherPsid, 6n, otherUse)).toBe(true)
   })
 
+  it('forgets its half of the pairs it is told to, and no other', () => {
+    const custody = new Custody(vault)
+    for (const peer of [1, 2, 3]) for (const epoch of [0, 1]) custody.putPair(KEY, epoch, { ...pair, peer })
+    custody.forgetPairs(KEY, 1, [])
+    custody.forgetPairs(KEY, 1, [1, 3])
+    expect(vault.names('pair/')).toEqual([`pair/${KEY}/0/1`, `pair/${KEY}/0/2`, `pair/${KEY}/0/3`, `pair/${KEY}/1/2`])
+  })
   it('forgets its half of every pair with a peer that has other keys now, and no other', () => {
     const custody = new Custody(vault)
     const peers = (second: string) => [1, 2, 3].map((id) => ({ id, signKey: bytesToHex(seedOf(id === 2 ? second : `sign ${id}`)) }))
