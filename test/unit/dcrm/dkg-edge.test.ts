@@ -106,6 +106,21 @@ describe('an identity', () => {
   })
 })
 
+describe('an extraction', () => {
+  it('by more members than the threshold gives the same commitments as one by as many', () => {
+    const options = { members: [1, 2, 3, 4, 5], threshold: 2 }
+    const rounds: number[] = []
+    const listen: Tamper = (_from, round, sent) => (rounds.push(round), sent)
+    const outcomes = run({ ...options, tamper: both(listen, silent(5, 4)) })
+    const whole = sharesOf(run(options))
+    for (const [id, share] of sharesOf(outcomes)) {
+      expect(share.publicKey.commitments).toEqual(whole.get(1)?.publicKey.commitments)
+      expect(share.secret).toEqual(whole.get(id)?.secret)
+    }
+    expect(Math.max(...rounds)).toBe(7)
+  })
+})
+
 describe('a lost message', () => {
   it('with the complaint of a member leaves it without a share; it stops and blames nobody, the others go on', () => {
     const outcomes = run({

@@ -1,9 +1,11 @@
 /** Agreement on broadcasts: what a relay or a two-faced party can do to it, and that no honest party is proven guilty of anything. @module */
 import { describe, expect, it } from 'vitest'
-import type { EnvelopeKind } from '#shared/dcrm/envelope.ts'
+import type { Envelope, EnvelopeKind } from '#shared/dcrm/envelope.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
 import { envelopeDigest } from '#shared/dcrm/envelope.ts'
 import type { Fault } from '#shared/dcrm/round.ts'
+import { lastRounds } from '#shared/dcrm/session-echo.ts'
+import type { SessionState } from '#shared/dcrm/session-types.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 import type { ToyRound } from '#test/unit/dcrm/session-support.ts'
 import { Room, SET, TIMEOUT_MS, broadcastIn, read, resign } from '#test/unit/dcrm/session-support.ts'
@@ -22,6 +24,23 @@ const codeOf = (room: Room, id: PartyId) =>
     .of('aborted')
     .map(({ code, absent }) => [code, absent])[0]
 const kindsOf = (room: Room, kind: EnvelopeKind) => room.sent.map(read).filter((envelope) => envelope.kind === kind)
+
+describe('the last rounds of a party', () => {
+  it('are the two in which it spoke last, whatever others said since', () => {
+    const said = [
+      [1, 1],
+      [2, 1],
+      [1, 2],
+      [1, 2],
+      [7, 3],
+      [1, 4],
+      [2, 5],
+      [2, 6],
+    ].map(([from, round], place): [string, Envelope] => [String(place), { from, round } as Envelope])
+    const state = { accepted: new Map(said) } as unknown as SessionState<unknown>
+    expect([1, 2, 7, 9].map((party) => lastRounds(state, party))).toEqual([[2, 4], [5, 6], [3], []])
+  })
+})
 
 describe('an echo', () => {
   it('says of each sender in order what is held', () => {

@@ -224,6 +224,14 @@ describe('faults', () => {
       expect(dispute?.proof).toBeNull()
     },
   )
+  it('whose broadcasts convict nobody by themselves come without a proof', () => {
+    const rounds = [{}, { faults: [fault(2, 'proof', [{ round: 2, from: 2, to: null }])] }]
+    // In its second round nobody broadcasts in a recovery, so the chain does not judge what is said there.
+    const room = new Room((id) => ({ protocol: 'recover', hasOpening: true, rounds: id === 1 ? rounds : [{}, {}] })).start()
+    const [proof] = room.seat(1).of('fault')
+    expect(proof?.evidence.map((bytes) => read(bytes).round)).toEqual([2])
+    expect(proof?.proof).toBeNull()
+  })
   it('of a protocol that gives up say who was absent, and nobody else', () => {
     const faults = [fault(2, 'proof'), fault(7, 'absent')]
     const room = new Room(() => ({ rounds: [{ faults, abort: 'TOY_OVER' }] })).start()
