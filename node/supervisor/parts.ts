@@ -35,8 +35,8 @@ function script(
 /** Folder of one validator. */
 export const validatorDir = (dataDir: string, index: number): string => join(dataDir, 'validators', String(index))
 
-/** One validator; its peers are all others. */
-export function validatorCommand(dataDir: string, ports: DevnetPorts, index: number): ChildCommand {
+/** One validator; its peers are all others. Without a party it holds no shares of keys, and needs no passphrase. */
+export function validatorCommand(dataDir: string, ports: DevnetPorts, index: number, { hasParty = true } = {}): ChildCommand {
   const peers = ports.p2p.filter((_, other) => other !== index).map((port) => `/ip4/127.0.0.1/tcp/${port}`)
   return script(
     dataDir,
@@ -49,8 +49,7 @@ export function validatorCommand(dataDir: string, ports: DevnetPorts, index: num
       'p2p-port': String(ports.p2p[index]),
       peers: peers.join(','),
       edges: edgeUrl(ports),
-      'party-passphrase-file': passphrasePath(dataDir),
-      'party-port': String(ports.party[index]),
+      ...(hasParty ? { 'party-passphrase-file': passphrasePath(dataDir), 'party-port': String(ports.party[index]) } : {}),
     }),
   )
 }

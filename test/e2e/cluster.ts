@@ -38,6 +38,9 @@ export async function blockOf(url: string, tag: string | number): Promise<BlockR
   }
 }
 
+/** Consensus alone: keys have a network of their own in key-network.ts. */
+export const ALONE = { hasParty: false } as const
+
 export class Cluster {
   readonly dataDir = mkdtempSync(join(tmpdir(), 'fusion-e2e-'))
   readonly ports: DevnetPorts
@@ -62,7 +65,7 @@ export class Cluster {
   }
 
   async startValidator(index: number): Promise<void> {
-    const child = await startChild(validatorCommand(this.dataDir, this.ports, index))
+    const child = await startChild(validatorCommand(this.dataDir, this.ports, index, ALONE))
     this.children[index] = child
     await waitFor(async () => (await callRpc(this.url(index), 'eth_chainId')) ?? null, {
       what: `validator ${index}`,
@@ -75,7 +78,7 @@ export class Cluster {
   async startFollower(): Promise<Readonly<{ url: string; stop: () => Promise<void> }>> {
     const ports = await freePorts(1)
     const [rpc = 0, p2p = 0] = [ports.rpc[0], ports.p2p[0]]
-    const base = validatorCommand(this.dataDir, this.ports, 0)
+    const base = validatorCommand(this.dataDir, this.ports, 0, ALONE)
     const child = await startChild({
       ...base,
       name: 'follower',

@@ -10,7 +10,7 @@ import { loadOrCreateDevnet } from '#node/genesis-tool.ts'
 import { startChild } from '#node/supervisor/child.ts'
 import { validatorCommand } from '#node/supervisor/parts.ts'
 import { callRpc, waitFor } from '#node/supervisor/wait.ts'
-import { Cluster, blockOf } from './cluster.ts'
+import { ALONE, Cluster, blockOf } from './cluster.ts'
 
 let cluster: Cluster
 beforeAll(async () => {
@@ -113,7 +113,7 @@ describe('four validators', () => {
   }, 120_000)
 
   it('refuse a second process in the same folder and one on a taken port, with different exit codes', async () => {
-    const command = validatorCommand(cluster.dataDir, cluster.ports, 0)
+    const command = validatorCommand(cluster.dataDir, cluster.ports, 0, ALONE)
     const second = await startChild({ ...command, logPath: join(cluster.dataDir, 'logs', 'second.log') })
     expect(await second.exited).toEqual({ code: 2, signal: null })
     expect(second.tail().join('\n')).toContain('DATA_DIR_IN_USE')
