@@ -70,6 +70,7 @@ const PARTS: Readonly<Record<string, Part>> = {
       'session-intake',
       'session-replay',
       'session-flow',
+      'session-faults',
       'session-echo',
       'session-names',
       'relay',
