@@ -10,6 +10,7 @@ import { BROADCASTING, CONTENT_BYTES_MAX, isContentImpossible } from '#shared/dc
 import type { ChildPath } from '#shared/dcrm/derive.ts'
 import { childKey, childShare } from '#shared/dcrm/derive.ts'
 import type { UnsignedEnvelope } from '#shared/dcrm/envelope.ts'
+import { createDrbg } from '#shared/dcrm/drbg.ts'
 import { encodeEnvelope, envelopeDigest } from '#shared/dcrm/envelope.ts'
 import { contentBytesOf, encodeContentEvidence, judgeEvidence } from '#shared/dcrm/evidence.ts'
 import { frostMachine } from '#shared/dcrm/frost.ts'
@@ -19,6 +20,7 @@ import { openIdOf, sessionIdOf } from '#shared/dcrm/ids.ts'
 import { runLockstep } from '#shared/dcrm/lockstep.ts'
 import { nobleBackend } from '#shared/dcrm/noble-backend.ts'
 import type { KeyShare, PartyId } from '#shared/dcrm/types.ts'
+import { provePossession } from '#shared/dcrm/vss.ts'
 import { ed25519 } from '@noble/curves/ed25519.js'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { ecdsaTranscripts } from '#test/unit/dcrm/ecdsa-transcripts.ts'
@@ -139,6 +141,41 @@ describe('an impossible broadcast', () => {
       expect(isImpossible({ ...each, from: 9 })).toBe(true)
       expect(isImpossible(damaged(each, each.payload.length - 32, scalarBytes(7n)))).toBe(true)
     }
+  })
+  it('opens a polynomial of threshold one, though its author knows the constant', () => {
+    const group = nobleBackend.secp256k1
+    const { sid, from } = said('dkg', 4)
+    const opening = (count: number) => {
+      const { nonce, response } = provePossession(nobleBackend, group, createDrbg(nobleBackend, seedOf('opening'), 'test'), sid, from, 5n)
+      const images = Array.from({ length: count }, (_, index) => group.mulBase(5n + BigInt(index)))
+      return isImpossible({ ...said('dkg', 4), payload: concatBytes(...group.encodeAll([...images, nonce]), scalarBytes(response)) })
+    }
+    expect([1, 2, 32, 33].map(opening)).toEqual([true, false, false, true])
+  })
+  it('has more or fewer scalars than its round has, for the number of parties there are', () => {
+    const scalars = (protocol: BroadcastingProtocol, round: number, set: readonly PartyId[]) => (count: number) =>
+      isContentImpossible(nobleBackend, protocol, set, {
+        id: seedOf('sid'),
+        from: 1,
+        round,
+        payload: concatBytes(...Array.from({ length: count }, () => scalarBytes(9n))),
+      })
+    expect([0, 1, 2, 3, 34].map(scalars('dkg', 3, [1, 2, 3]))).toEqual([true, true, false, true, false])
+    expect([1, 2, 3].map(scalars('presign', 6, [1, 2, 3]))).toEqual([true, false, true])
+    expect([1, 2].map(scalars('frost', 2, [1, 2]))).toEqual([false, true])
+    expect([1, 2, 4].map(scalars('ecdsa', 1, [1, 2]))).toEqual([true, false, true])
+  })
+  it('claims with statements about others than the parties there are, or with points of another curve', () => {
+    const claim = (set: readonly PartyId[], count: number, point: Uint8Array = secp256k1.Point.BASE.toBytes(true)) =>
+      isContentImpossible(nobleBackend, 'blame', set, {
+        id: seedOf('sid'),
+        from: 1,
+        round: 1,
+        payload: concatBytes(point, point, scalarBytes(1n), new Uint8Array(2 * 196 * count)),
+      })
+    expect([1, 2, 3].map((count) => claim([1, 2, 3], count))).toEqual([true, false, true])
+    expect(claim([1, 2], 1)).toBe(false)
+    expect(claim([1, 2], 1, ed25519.Point.BASE.toBytes())).toBe(true)
   })
   it('accuses strangers, twice, out of order, or more than there are', () => {
     const lists = (ids: readonly number[], tail = 0, count = ids.length) =>
@@ -323,6 +360,12 @@ describe('evidence of content', () => {
     const subject = { ...subjectOf('frost'), set }
     const envelope = signed('frost', { id: openIdOf(nobleBackend, subject) })
     expect(judge(encodeContentEvidence(envelope, subject, []) ?? new Uint8Array(0))).toBe('CONTENT_IMPOSSIBLE')
+  })
+  it('is of a protocol by one of their numbers', () => {
+    const evidence = evidenceOf('dkg')
+    const at = 1 + 4 + signed('dkg').length + 4
+    expect(evidence[at]).toBe(0)
+    for (const number of [BROADCASTING.length, 255]) expect(judge(evidence.with(at, number))).toBeNull()
   })
   it('is not made of protocols that broadcast nothing', () => {
     expect(encodeContentEvidence(signed('setup'), subjectOf('setup'), nonces)).toBeNull()
