@@ -5,6 +5,7 @@ import type { ChainKey, ChainOperation, ChainParty, ChainRequest } from '#node/p
 import { KEY_ACTIVE } from '#node/party/chain-view.ts'
 import { allPages } from '#node/party/pages.ts'
 import { keyManagerAbi } from '#shared/api/abi/key-manager.ts'
+import { SCHEMES } from '#shared/dcrm/descriptor.ts'
 import type { Scheme } from '#shared/dcrm/types.ts'
 import { KEY_MANAGER } from '#shared/system.ts'
 import type { Address, Hash, Hex, Wei } from '#shared/types.ts'
@@ -13,8 +14,6 @@ import type { Session } from '#node/cli/session.ts'
 import { fsn } from '#node/cli/table.ts'
 import { addressOf } from '#node/sdk/index.ts'
 
-/** Schemes by their number on chain. */
-export const SCHEMES: readonly Scheme[] = ['ecdsa', 'taproot', 'ed25519']
 /** States of a key by their number on chain. */
 export const KEY_STATES: readonly string[] = ['none', 'pending', 'active', 'frozen', 'failed']
 /** States of an order to make or change a key. */
@@ -43,7 +42,10 @@ const REFUSALS: ReadonlyMap<string, string> = new Map([
   ['NotTheOwner', 'only the owner of a key may order this'],
   ['SizeInvalid', 'expected 2 ≤ threshold ≤ committee ≤ 32'],
   ['TooFewCandidates', 'fewer parties serve than the committee needs; see fusion key status'],
-  ['TooManyOpen', 'an operation on this key is open already, or too many wait on this network; see fusion key status'],
+  [
+    'TooManyOpen',
+    'an operation on this key is open already, or too many wait, of yours (8 orders, 32 signatures) or on this network; see fusion key status',
+  ],
   ['UnknownKey', 'there is no active key of this name'],
 ])
 

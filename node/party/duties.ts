@@ -14,11 +14,11 @@ import { chooseSigningSet } from '#shared/dcrm/committee.ts'
 import type { ChildPath } from '#shared/dcrm/derive.ts'
 import { ATTEMPT_BLOCKS, ENTROPY_DELAY_BLOCKS, attemptAt } from '#shared/dcrm/digest.ts'
 import { hashItems } from '#shared/dcrm/hash.ts'
-import type { PartyId, Scheme } from '#shared/dcrm/types.ts'
+import { SCHEMES } from '#shared/dcrm/descriptor.ts'
+import type { PartyId } from '#shared/dcrm/types.ts'
 import type { Hash, Height } from '#shared/types.ts'
 
 /** Numbers of the contract's enumerations. */
-export const SCHEMES: readonly Scheme[] = ['ecdsa', 'taproot', 'ed25519']
 export const OPERATION = { create: 0, refresh: 1, reshare: 2, recover: 3 } as const
 export const OPERATION_STATE = { requested: 1, seated: 2 } as const
 export const ABSENCES_MAX = 3

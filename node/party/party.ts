@@ -17,7 +17,6 @@ import type { Duty } from '#node/party/duties.ts'
 import {
   ABSENCES_MAX,
   OPERATION_STATE,
-  SCHEMES,
   attemptStart,
   awaitedSignatures,
   operationDuties,
@@ -43,6 +42,7 @@ import { Restarts, isUsable } from '#node/party/usability.ts'
 import { openVault } from '#node/party/vault.ts'
 import { hexToBytes, bytesToHex, utf8ToBytes } from '#shared/bytes.ts'
 import { ATTEMPT_BLOCKS } from '#shared/dcrm/digest.ts'
+import { SCHEMES } from '#shared/dcrm/descriptor.ts'
 import type { PartyId } from '#shared/dcrm/types.ts'
 import { DecodeError } from '#shared/fault.ts'
 import { DEVNET_PARAMS } from '#shared/params.ts'

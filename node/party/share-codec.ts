@@ -1,6 +1,7 @@
 /** Key shares as bytes, for the vault. @module */
 import { concatBytes, hexToBytes, bytesToHex } from '#shared/bytes.ts'
 import { DecodeError } from '#shared/fault.ts'
+import { SCHEMES } from '#shared/dcrm/descriptor.ts'
 import type { KeyShare, PublicKey, Scheme } from '#shared/dcrm/types.ts'
 import type { Hex } from '#shared/types.ts'
 import * as z from 'zod'
@@ -10,7 +11,7 @@ const bytes = zHex.transform((text) => hexToBytes(text as Hex))
 const zPublic = z.strictObject({
   chainId: z.int(),
   requestId: bytes,
-  scheme: z.enum(['ecdsa', 'taproot', 'ed25519']),
+  scheme: z.enum(SCHEMES),
   threshold: z.int(),
   members: z.array(z.int()),
   keyId: bytes,

@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createPublicClient, createWalletClient, defineChain, http, publicActions, zeroAddress } from 'viem'
 import type { Chain } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
@@ -13,6 +12,7 @@ import type { Crew } from '#node/supervisor/crew.ts'
 import { partyCommand, partyDir, partyKeyPath, passphrasePath, rpcUrls, validatorDir } from '#node/supervisor/parts.ts'
 import type { DevnetPorts } from '#node/supervisor/ports.ts'
 import type { SupervisorSettings } from '#node/supervisor/settings.ts'
+import { waitFor } from '#node/supervisor/wait.ts'
 import { keyManagerAbi } from '#shared/api/abi/key-manager.ts'
 import { KEY_MANAGER } from '#shared/system.ts'
 import type { Address, Hex } from '#shared/types.ts'
@@ -22,9 +22,8 @@ const FSN = 10n ** 18n
 const PARTY_WEI = 50n * FSN
 /** Development account that pays. */
 const PAYER_INDEX = 9
-const SEND_TRIES = 10
-const SEND_PAUSE_MS = 1000
 const SEND_TIMEOUT_MS = 15_000
+const VOUCH_TIMEOUT_MS = 60_000
 
 /** The passphrase of all key stores in this folder, made once. */
 export function ensurePassphrase(dataDir: string): void {
@@ -49,24 +48,16 @@ async function vouchFor(accounts: readonly Address[], keys: readonly ValidatorKe
   const standings = await Promise.all(accounts.map((account) => reader.readContract({ ...read, args: [account] })))
   const strangers = accounts.filter((_, index) => standings[index]?.[0] === 0)
   if (strangers.length === 0) return
-  const say = async ({ operatorKey }: ValidatorKeys): Promise<void> => {
+  const say = async ({ operatorKey }: ValidatorKeys): Promise<Hex> => {
     const writer = createWalletClient({ chain, transport: http(url), account: privateKeyToAccount(operatorKey) })
     const hash = await writer.writeContract({ address: KEY_MANAGER, abi: keyManagerAbi, functionName: 'vouch', args: [strangers] })
     const receipt = await reader.waitForTransactionReceipt({ hash, pollingInterval: 300, timeout: SEND_TIMEOUT_MS })
     if (receipt.status !== 'success') throw new Error(`expected transaction ${hash} to succeed, it reverted`)
+    return hash
   }
-  await Promise.all(keys.map((each) => withRetries(() => say(each))))
-}
-
-async function withRetries(action: () => Promise<void>): Promise<void> {
-  for (let left = SEND_TRIES; ; left--) {
-    try {
-      return await action()
-    } catch (cause) {
-      if (left === 1) throw cause
-      await sleep(SEND_PAUSE_MS)
-    }
-  }
+  await Promise.all(
+    keys.map((each) => waitFor(() => say(each), { what: `the word of ${each.address}`, timeoutMs: VOUCH_TIMEOUT_MS, everyMs: 1000 })),
+  )
 }
 
 /** Starts what `--parties` asks for beyond the validators. */

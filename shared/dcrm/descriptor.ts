@@ -5,6 +5,9 @@ import type { KeyDescriptor, PartyId, Scheme } from '#shared/dcrm/types.ts'
 /** Largest committee: messages grow with its square. */
 export const MAX_COMMITTEE = 32
 
+/** Schemes by their number on chain. */
+export const SCHEMES = ['ecdsa', 'taproot', 'ed25519'] as const satisfies readonly Scheme[]
+
 /** The group a scheme works in. */
 export function groupOfScheme(backend: DcrmBackend, scheme: Scheme): Group {
   return scheme === 'ed25519' ? backend.ed25519 : backend.secp256k1

@@ -14,7 +14,7 @@ import type { Candidate, Dispute, Draw } from '#shared/dcrm/committee.ts'
 import { chooseCommittee, chooseSigningSet, largestSigningSet } from '#shared/dcrm/committee.ts'
 import type { ChildPath } from '#shared/dcrm/derive.ts'
 import { PURPOSES, childKey } from '#shared/dcrm/derive.ts'
-import { MAX_COMMITTEE, idsFault } from '#shared/dcrm/descriptor.ts'
+import { MAX_COMMITTEE, SCHEMES, idsFault } from '#shared/dcrm/descriptor.ts'
 import { genericDigest, heartbeatDigest } from '#shared/dcrm/digest.ts'
 import { contentBytesOf } from '#shared/dcrm/evidence.ts'
 import { uintBytes } from '#shared/dcrm/hash.ts'
@@ -38,8 +38,7 @@ export const DCRM_SELECTOR = {
   largestSet: 10,
 } as const
 
-/** Schemes by number; 3 is ECDSA by Ethereum address, for verification only. */
-const SCHEMES: readonly Scheme[] = ['ecdsa', 'taproot', 'ed25519']
+/** Number after those of the schemes: ECDSA by Ethereum address, for verification only. */
 const ECDSA_BY_ADDRESS = 3
 
 /** Selector, accused and its key, before the evidence. */
@@ -120,7 +119,7 @@ function readGraph(reader: PayloadReader): Graph {
   const members = readIds(reader)
   const count = reader.uint(2)
   // Before the loop: a few bytes must not ask for tens of thousands of items.
-  if (count > DISPUTES_MAX) malformed('at most 992 disputes')
+  if (count > DISPUTES_MAX) malformed(`at most ${DISPUTES_MAX} disputes`)
   const disputes = Array.from({ length: count }, (): Dispute => [reader.uint(2), reader.uint(2)])
   return { members, disputes, excluded: readIds(reader) }
 }

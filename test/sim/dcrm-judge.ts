@@ -73,7 +73,8 @@ function framed(id: PartyId, { faults, disputes, unproven, thrown }: PartyEnd<un
 
 /**
  * Honest parties that the words of honest ones suffice to record as absent: so many must tell of an absence before the chain counts it. Fewer words
- * are no blame, as a cheater can keep its messages from one party and so make it late. An opening settles nothing yet: a party that tells it to some
+ * are no blame, as a cheater can keep its messages from one party and so make it late. The cheater's own word, which the chain would count, is left
+ * out: what it does to an honest party that way is a stated weakness (docs/threat-model.md) and no finding. An opening settles nothing yet: a party that tells it to some
  * only, or dies over it, parts the others before there is a session, and it is true that whoever is in another or in none is absent from this one.
  */
 function recordedAbsent({ place }: Case, live: Ends): readonly string[] {
